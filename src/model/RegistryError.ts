@@ -66,17 +66,21 @@ interface ResponseFields {
 }
 
 const responseMessage = (error: ResponseFields, hint?: string): string => {
-  const said = error.diagnostics.length > 0
-    ? error.diagnostics.map(String).join(", ")
-    : error.body === undefined || error.body === ""
-      ? "the registry gave no reason"
-      : error.body.slice(0, 300)
+  const said =
+    error.diagnostics.length > 0
+      ? error.diagnostics.map(String).join(", ")
+      : error.body === undefined || error.body === ""
+        ? "the registry gave no reason"
+        : error.body.slice(0, 300)
   const wait = error.retryAfter === undefined ? "" : ` (retry after ${Duration.format(error.retryAfter)})`
   return `${error.method} ${error.url}: status ${error.status}: ${said}${wait}${hint === undefined ? "" : `. ${hint}`}`
 }
 
-const at = (error: { readonly registry?: string | undefined; readonly repository?: string | undefined; readonly operation?: string | undefined }) =>
-  [error.operation, [error.registry, error.repository].filter(Boolean).join("/")].filter(Boolean).join(" ")
+const at = (error: {
+  readonly registry?: string | undefined
+  readonly repository?: string | undefined
+  readonly operation?: string | undefined
+}) => [error.operation, [error.registry, error.repository].filter(Boolean).join("/")].filter(Boolean).join(" ")
 
 const prefixed = (prefix: string, message: string) => (prefix === "" ? message : `${prefix}: ${message}`)
 
@@ -91,7 +95,10 @@ export class BlobUnknown extends Schema.TaggedError<BlobUnknown>("effect-oci/Blo
 }
 
 /** The registry refused the upload: `BLOB_UPLOAD_INVALID`. @since 0.1.0 */
-export class BlobUploadInvalid extends Schema.TaggedError<BlobUploadInvalid>("effect-oci/BlobUploadInvalid")("BlobUploadInvalid", response) {
+export class BlobUploadInvalid extends Schema.TaggedError<BlobUploadInvalid>("effect-oci/BlobUploadInvalid")(
+  "BlobUploadInvalid",
+  response
+) {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return responseMessage(this)
@@ -99,7 +106,10 @@ export class BlobUploadInvalid extends Schema.TaggedError<BlobUploadInvalid>("ef
 }
 
 /** The upload session is gone: `BLOB_UPLOAD_UNKNOWN`, or 404 on an upload. @since 0.1.0 */
-export class BlobUploadUnknown extends Schema.TaggedError<BlobUploadUnknown>("effect-oci/BlobUploadUnknown")("BlobUploadUnknown", response) {
+export class BlobUploadUnknown extends Schema.TaggedError<BlobUploadUnknown>("effect-oci/BlobUploadUnknown")(
+  "BlobUploadUnknown",
+  response
+) {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return responseMessage(this)
@@ -115,7 +125,10 @@ export class DigestInvalid extends Schema.TaggedError<DigestInvalid>("effect-oci
 }
 
 /** The manifest names content the repository does not hold: `MANIFEST_BLOB_UNKNOWN`. @since 0.1.0 */
-export class ManifestBlobUnknown extends Schema.TaggedError<ManifestBlobUnknown>("effect-oci/ManifestBlobUnknown")("ManifestBlobUnknown", response) {
+export class ManifestBlobUnknown extends Schema.TaggedError<ManifestBlobUnknown>("effect-oci/ManifestBlobUnknown")(
+  "ManifestBlobUnknown",
+  response
+) {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return responseMessage(this, "Push the manifest's blobs and children first")
@@ -139,7 +152,10 @@ export class ManifestUnknown extends Schema.TaggedError<ManifestUnknown>("effect
 }
 
 /** A schema 1 signature did not verify: the legacy code `MANIFEST_UNVERIFIED`. @since 0.1.0 */
-export class ManifestUnverified extends Schema.TaggedError<ManifestUnverified>("effect-oci/ManifestUnverified")("ManifestUnverified", response) {
+export class ManifestUnverified extends Schema.TaggedError<ManifestUnverified>("effect-oci/ManifestUnverified")(
+  "ManifestUnverified",
+  response
+) {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return responseMessage(this)
@@ -227,9 +243,10 @@ export class RangeInvalid extends Schema.TaggedError<RangeInvalid>("effect-oci/R
 }
 
 /** The page size is out of bounds: `PAGINATION_NUMBER_INVALID`. @since 0.1.0 */
-export class PaginationNumberInvalid
-  extends Schema.TaggedError<PaginationNumberInvalid>("effect-oci/PaginationNumberInvalid")("PaginationNumberInvalid", response)
-{
+export class PaginationNumberInvalid extends Schema.TaggedError<PaginationNumberInvalid>("effect-oci/PaginationNumberInvalid")(
+  "PaginationNumberInvalid",
+  response
+) {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return responseMessage(this)
@@ -237,7 +254,10 @@ export class PaginationNumberInvalid
 }
 
 /** Any other answer that is not a success. It keeps what the server said: `status`, `diagnostics` and the start of the body. @since 0.1.0 */
-export class UnknownRegistryError extends Schema.TaggedError<UnknownRegistryError>("effect-oci/UnknownRegistryError")("UnknownRegistryError", response) {
+export class UnknownRegistryError extends Schema.TaggedError<UnknownRegistryError>("effect-oci/UnknownRegistryError")(
+  "UnknownRegistryError",
+  response
+) {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return responseMessage(this)
@@ -625,7 +645,15 @@ const maxDiagnostics = 32
 const maxBodyLength = 2048
 
 const toDiagnostic = (entry: ErrorEntry, secrets: ReadonlyArray<string>): Diagnostic => {
-  const detail = entry.detail === undefined ? undefined : JSON.parse(sanitizeText(JSON.stringify(entry.detail), secrets.map((_) => JSON.stringify(_).slice(1, -1))))
+  const detail =
+    entry.detail === undefined
+      ? undefined
+      : JSON.parse(
+          sanitizeText(
+            JSON.stringify(entry.detail),
+            secrets.map((_) => JSON.stringify(_).slice(1, -1))
+          )
+        )
   return Diagnostic.make({ code: entry.code.slice(0, 256), message: sanitizeText(entry.message, secrets).slice(0, maxBodyLength), detail })
 }
 
@@ -659,10 +687,13 @@ export const fromResponse = <const Tag extends ResponseErrorTag>(
     body: diagnostics.length > 0 || parts.body === "" ? undefined : sanitizeText(parts.body, secrets).slice(0, maxBodyLength),
     requestId: parts.requestId,
     retryAfter: parts.retryAfter,
-    retryable: isTemporary(parts.status, entries.map((_) => _.code))
+    retryable: isTemporary(
+      parts.status,
+      entries.map((_) => _.code)
+    )
   }
   if (declared === undefined) return new UnknownRegistryError(fields)
-  const Declared: new(_: typeof fields) => ResponseError = responseErrors[declared]
+  const Declared: new (_: typeof fields) => ResponseError = responseErrors[declared]
   // The class was looked up under `declared`, which is one of `tags`; TypeScript cannot follow the look-up.
   return new Declared(fields) as ResponseError<Tag>
 }
