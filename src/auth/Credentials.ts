@@ -6,7 +6,7 @@
 import * as Data from "effect/Data"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
-import { sha256 } from "@noble/hashes/sha2"
+import { fingerprint } from "./internal/fingerprint.ts"
 
 /** Nobody: tokens are asked for without credentials. @since 0.1.0 */
 export interface Anonymous {
@@ -125,7 +125,7 @@ export const secrets = (credentials: Credentials): ReadonlyArray<string> => {
   }
 }
 
-const digestInput = (credentials: Credentials): ReadonlyArray<string> => {
+const content = (credentials: Credentials): ReadonlyArray<string> => {
   switch (credentials._tag) {
     case "Anonymous":
       return []
@@ -149,6 +149,4 @@ const digestInput = (credentials: Credentials): ReadonlyArray<string> => {
  * @since 0.1.0
  */
 export const identity = (credentials: Credentials): string =>
-  credentials._tag === "Anonymous"
-    ? "anonymous"
-    : `${credentials._tag}:${Encoding.encodeHex(sha256(new TextEncoder().encode(JSON.stringify([credentials._tag, ...digestInput(credentials)]))))}`
+  credentials._tag === "Anonymous" ? "anonymous" : fingerprint([credentials._tag, ...content(credentials)])
