@@ -12,7 +12,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Digest from "./Digest.ts"
 import { isLocal, isRegistry, normalizeRegistry } from "./internal/registryName.ts"
-import { InvalidReference } from "./RegistryError.ts"
+import { type InvalidDigest, InvalidReference } from "./RegistryError.ts"
 
 // --- parts ---
 
@@ -157,9 +157,9 @@ interface Split {
   readonly digest?: string
 }
 
-/** The digest follows the first `@`; the tag follows the last `:` after the last `/`, for the colon before is that of a port. */
+/** The digest follows the last `@`; the tag follows the last `:` after the last `/`, for a colon before that is a port's. */
 const split = (text: string): Split => {
-  const at = text.indexOf("@")
+  const at = text.lastIndexOf("@")
   const named = at === -1 ? text : text.slice(0, at)
   const colon = named.lastIndexOf(":")
   const tagged = colon > named.lastIndexOf("/")
@@ -178,18 +178,32 @@ const readReference = (text: string, options: ParseOptions): Parsed<Reference> =
     const repository = yield* readRepository(parts.repository, options)
     const wanted = missing ? (options.defaultTag ?? "latest") : parts.tag
     const tag = wanted === undefined ? undefined : yield* readTag(wanted)
-    const digest = parts.digest === undefined ? undefined : yield* Either.mapLeft(Digest.parse(parts.digest), (_) => _.message)
+    const digest = parts.digest === undefined ? undefined : yield* Either.mapLeft(Digest.parse(parts.digest), (_) => _.reason)
     return new Reference({ repository, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }, true)
   })
 
-const commonProblem = (text: string): string | undefined => {
-  if (/\s/.test(text)) return "it contains white space"
-  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0]
-  return scheme === undefined ? undefined : `a reference is not a URL: leave out ${scheme}`
+const schemeOf = (text: string): string => /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? ""
+
+const digestOf = (text: string): Either.Either<Digest.Digest, InvalidDigest> | undefined => {
+  const at = text.lastIndexOf("@")
+  return at === -1 ? undefined : Digest.parse(text.slice(at + 1))
 }
 
-/** Who pastes a URL with a password should not find it in a log. No digest has a slash, so what stands before `@…/` is user info. */
-const shown = (input: string): string => input.slice(0, 512).replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@(?=.*\/)/is, "$1")
+const commonProblem = (text: string): string | undefined => {
+  if (/\s/.test(text)) return "it contains white space"
+  const scheme = schemeOf(text)
+  if (scheme !== "") return `a reference is not a URL: leave out ${scheme}`
+  const digest = digestOf(text)
+  return digest !== undefined && Either.isLeft(digest) ? `after @ there must be a digest: ${digest.left.reason}` : undefined
+}
+
+/** Who pastes a URL with a password should not find it in a log: what stands before an `@` is shown only when a digest follows. */
+const shown = (input: string): string => {
+  const scheme = schemeOf(input)
+  const digest = digestOf(input)
+  const safe = digest === undefined || (scheme === "" && Either.isRight(digest))
+  return (safe ? input : `${scheme}***${input.slice(input.lastIndexOf("@"))}`).slice(0, 512)
+}
 
 const parser =
   <A>(read: (text: string, options: ParseOptions) => Parsed<A>) =>
