@@ -1,0 +1,207 @@
+/**
+ * How one request crosses the wire: over any `HttpClient`, with its own redirects, timeouts, limits and spans. The only module that sends
+ * requests.
+ *
+ * A status is never an error here. The socket of an answer is freed when the scope closes: a small unread body is read when all went well,
+ * anything else is aborted.
+ *
+ * @internal
+ */
+import type * as Headers from "@effect/platform/Headers"
+import * as Body from "@effect/platform/HttpBody"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { sanitizeUrl } from "../../model/internal/sanitize.ts"
+import { type LimitExceeded, RedirectRefused, type RequestContext, TransportError } from "../../model/RegistryError.ts"
+import * as AddressPolicy from "./addressPolicy.ts"
+import * as Exchange from "./exchange.ts"
+import * as Origin from "./origin.ts"
+import * as Redirect from "./redirect.ts"
+
+/** @internal */
+export interface WireRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE"
+  /** Absolute; reaches the socket byte for byte, except for a fragment, which is not sent. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Body.HttpBody | undefined
+  /** Whether a stream body may be run again for a redirect; `true` by default. */
+  readonly replayable?: boolean | undefined
+  /** For errors and spans. */
+  readonly context: RequestContext
+}
+
+/** @internal */
+export interface WireResponse {
+  readonly status: number
+  readonly headers: Headers.Headers
+  /** The URL that answered, after redirects, with its query: what `Location` and `Link` are resolved against. Not for display. */
+  readonly url: string
+  /** The origin of `url`. */
+  readonly origin: string
+  /** The coding the server applied although identity was asked for. `body` gives the bytes as they came: a digest decides about them. */
+  readonly contentEncoding: string | undefined
+  /** Can be run once. Fails with `idle` when no bytes come for `idleTimeout` while they are waited for. */
+  readonly body: Stream.Stream<Uint8Array, TransportError>
+  /** The whole body; fails (`protocol`) when it is compressed. */
+  readonly bytes: (limitBytes: number) => Effect.Effect<Uint8Array, TransportError | LimitExceeded>
+  readonly text: (limitBytes: number) => Effect.Effect<string, TransportError | LimitExceeded>
+  /** Frees the connection now: reads a little, else aborts. */
+  readonly discard: Effect.Effect<void>
+  /** For the raw client of the transport only: reading it goes past limits and timeouts. */
+  readonly source: HttpClientResponse
+}
+
+/** @internal */
+export interface WireOptions {
+  readonly followRedirects?: boolean | undefined
+  readonly maxRedirects?: number | undefined
+  /** Together with `headersTimeout` the time without any progress until the answer's headers are there; a generic client cannot tell the two apart. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  /** Default: 1 minute for GET, HEAD and DELETE; 5 minutes for the others, whose answer may wait until everything is stored. */
+  readonly headersTimeout?: Duration.DurationInput | undefined
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  readonly userAgent?: string | undefined
+  /** Sends `traceparent` and `b3` to the first origin. */
+  readonly propagateTrace?: boolean | undefined
+  /** A reason to refuse a redirect that the address policy would let pass. */
+  readonly allowRedirect?: ((from: URL, to: URL) => string | undefined) | undefined
+  /** Lets servers redirect to internal addresses. */
+  readonly allowInternal?: boolean | undefined
+  /** For `FetchHttpClient`; `redirect: "follow"` for runtimes that hide redirects. */
+  readonly requestInit?: RequestInit | undefined
+}
+
+/** @internal */
+export interface Wire {
+  readonly send: (
+    request: WireRequest,
+    options?: Partial<WireOptions>
+  ) => Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope>
+}
+
+const defaultUserAgent = "effect-oci/0.1.0"
+const defaultMaxRedirects = 10
+const defaultConnectTimeout = Duration.seconds(30)
+const defaultIdleTimeout = Duration.minutes(1)
+
+const defaultHeadersTimeout = (method: WireRequest["method"]) =>
+  method === "GET" || method === "HEAD" || method === "DELETE" ? Duration.minutes(1) : Duration.minutes(5)
+
+const settingsOf = (request: WireRequest, options: WireOptions): Exchange.Settings => ({
+  answerMillis:
+    Duration.toMillis(options.connectTimeout ?? defaultConnectTimeout) +
+    Duration.toMillis(options.headersTimeout ?? defaultHeadersTimeout(request.method)),
+  idleMillis: Duration.toMillis(options.idleTimeout ?? defaultIdleTimeout),
+  propagateTrace: options.propagateTrace ?? false,
+  requestInit: options.requestInit
+})
+
+const lowerCase = (headers: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+const withoutFragment = (url: string): string => {
+  const hash = url.indexOf("#")
+  return hash === -1 ? url : url.slice(0, hash)
+}
+
+const outgoing = (request: WireRequest, options: WireOptions): Exchange.Outgoing => ({
+  method: request.method,
+  url: withoutFragment(request.url),
+  headers: { "accept-encoding": "identity", "user-agent": options.userAgent ?? defaultUserAgent, ...lowerCase(request.headers) },
+  body: request.body ?? Body.empty,
+  context: request.context
+})
+
+const refused = (request: Exchange.Outgoing, target: string, reason: string): RedirectRefused =>
+  new RedirectRefused({
+    registry: request.context.registry,
+    repository: request.context.repository,
+    operation: request.context.operation,
+    method: request.method,
+    url: sanitizeUrl(request.url),
+    target: sanitizeUrl(target),
+    reason
+  })
+
+const badUrl = (request: Exchange.Outgoing): TransportError =>
+  new TransportError({
+    registry: request.context.registry,
+    repository: request.context.repository,
+    operation: request.context.operation,
+    method: request.method,
+    url: sanitizeUrl(request.url),
+    reason: "protocol",
+    detail: "not an absolute http or https URL",
+    retryable: false
+  })
+
+const httpUrl = (url: string): URL | undefined => {
+  const parsed = Origin.parse(url)
+  return parsed?.protocol === "https:" || parsed?.protocol === "http:" ? parsed : undefined
+}
+
+const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, origin: string): WireResponse => ({
+  status: exchange.status,
+  headers: exchange.headers,
+  url: request.url,
+  origin,
+  contentEncoding: exchange.contentEncoding,
+  body: exchange.body,
+  bytes: exchange.bytes,
+  text: (limitBytes) => Effect.map(exchange.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
+  discard: exchange.discard,
+  source: exchange.source
+})
+
+/** Why the redirect may not be followed, or `undefined`. */
+const policy = (from: URL, to: URL, options: WireOptions): Effect.Effect<string | undefined> =>
+  Effect.map(
+    AddressPolicy.check(from, to, { allowInternal: options.allowInternal ?? false }),
+    (reason) => reason ?? options.allowRedirect?.(from, to)
+  )
+
+const follow = (
+  client: HttpClient.HttpClient,
+  first: Exchange.Outgoing,
+  options: WireOptions,
+  settings: Exchange.Settings,
+  streamReplayable: boolean
+): Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope> => {
+  const maxRedirects = options.maxRedirects ?? defaultMaxRedirects
+  const seen = new Set<string>()
+  const step = (request: Exchange.Outgoing, hops: number): Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope> =>
+    Effect.gen(function* () {
+      const from = httpUrl(request.url)
+      if (from === undefined) return yield* badUrl(request)
+      seen.add(`${request.method} ${from.href}`)
+      const exchange = yield* Exchange.open(client, request, hops === 0 ? settings : { ...settings, propagateTrace: false })
+      const location = exchange.headers["location"]
+      if (options.followRedirects === false || !Redirect.isRedirect(exchange.status, location))
+        return responseOf(exchange, request, from.origin)
+      yield* exchange.discard
+      const to = Redirect.target(location, from)
+      if (to === undefined) return yield* refused(request, location, "not a URL")
+      const no = yield* policy(from, to, options)
+      if (no !== undefined) return yield* refused(request, to.href, no)
+      if (hops === maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
+      const following = Redirect.next(request, exchange.status, from, to, { replayable: streamReplayable })
+      if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
+      if (seen.has(`${following.right.method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")
+      return yield* step(following.right, hops + 1)
+    })
+  return step(first, 0)
+}
+
+/** A wire over the client. @internal */
+export const make = (client: HttpClient.HttpClient, options: WireOptions = {}): Wire => ({
+  send: (request, perRequest) => {
+    const merged = perRequest === undefined ? options : { ...options, ...perRequest }
+    return follow(client, outgoing(request, merged), merged, settingsOf(request, merged), request.replayable ?? true)
+  }
+})

@@ -1,0 +1,54 @@
+/**
+ * Where a URL leads: its origin and the address its host stands for, compared with the default ports filled in and without regard to case.
+ *
+ * @internal
+ */
+
+/** The URL, or `undefined` when the text is none. @internal */
+export const parse = (url: string, base?: string | URL): URL | undefined => {
+  try {
+    return new URL(url, base)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether both URLs have the same scheme, host and effective port. @internal */
+export const same = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host
+
+const defaultPorts: Readonly<Record<string, string>> = { http: "80", https: "443" }
+
+const numeric = /^[0-9]*$/
+
+/** Splits `host`, `host:port`, `[v6]`, `[v6]:port` and a bare IPv6 address; anything else is `undefined`. */
+const split = (address: string): { readonly host: string; readonly port: string } | undefined => {
+  const bracketed = /^\[([^[\]]*)\](?::([^:]*))?$/.exec(address)
+  if (bracketed !== null) return { host: bracketed[1] ?? "", port: bracketed[2] ?? "" }
+  if (/[[\]]/.test(address)) return undefined
+  const first = address.indexOf(":")
+  if (first === -1) return { host: address, port: "" }
+  return first === address.lastIndexOf(":")
+    ? { host: address.slice(0, first), port: address.slice(first + 1) }
+    : { host: address, port: "" }
+}
+
+/**
+ * `host:port` in lower case, with the default port of the scheme and IPv6 in brackets; text that is no address is returned as it is.
+ *
+ * @internal
+ */
+export const canonicalAddress = (address: string, scheme: "http" | "https"): string => {
+  const parts = split(address)
+  if (parts === undefined || !numeric.test(parts.port)) return address
+  const host = parts.host.toLowerCase()
+  const port = parts.port === "" ? defaultPorts[scheme] : parts.port
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`
+}
+
+/**
+ * Whether credentials of `registry` may be sent to `host`: only to the very same address, whatever a `Host` header claims.
+ *
+ * @internal
+ */
+export const mayReceiveCredentials = (registry: string, host: string, scheme: "http" | "https"): boolean =>
+  canonicalAddress(registry, scheme) === canonicalAddress(host, scheme)
