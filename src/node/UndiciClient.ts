@@ -1,0 +1,128 @@
+/**
+ * The platform's `HttpClient` over undici, made for registries: no redirects, no decompression and no time limits of its own, the URL
+ * byte for byte as given, response headers beyond 16 KiB, bodies that stream both ways with back-pressure and little cost.
+ *
+ * Failures before the response are `RequestError`s, failures of a body `ResponseError`s with the reason `Decode`; `cause` is undici's or
+ * Node's error. When the *source* of an upload fails the reason is `Encode` and `cause` is the source's error: the request is aborted, so
+ * that the server never takes a part for the whole.
+ *
+ * @since 0.1.0
+ */
+
+import type * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Undici from "@effect/platform-node/Undici"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Dispatcher from "./Dispatcher.ts"
+import { Exchange } from "./internal/exchange.ts"
+import { UndiciResponse } from "./internal/undiciResponse.ts"
+import * as UploadBody from "./internal/uploadBody.ts"
+
+/**
+ * A client over any undici dispatcher, which stays the caller's to close.
+ *
+ * @since 0.1.0
+ */
+export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient =>
+  HttpClient.make((request, url, signal) =>
+    Effect.flatMap(UploadBody.make(request.body), (upload) => send(dispatcher, { request, url, signal, upload }))
+  )
+
+/**
+ * The client over the `Dispatcher` in the context.
+ *
+ * @since 0.1.0
+ */
+export const layerWithoutDispatcher: Layer.Layer<HttpClient.HttpClient, never, Dispatcher.Dispatcher> = HttpClient.layerMergedContext(
+  Effect.map(Dispatcher.Dispatcher, make)
+)
+
+/**
+ * The client with connection pools of its own, which are destroyed with the layer.
+ *
+ * @since 0.1.0
+ */
+export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.HttpClient> =>
+  Layer.provide(layerWithoutDispatcher, Dispatcher.layer(options))
+
+interface Outgoing {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly url: URL
+  readonly signal: AbortSignal
+  readonly upload: UploadBody.UploadBody
+}
+
+const send = (dispatcher: Undici.Dispatcher, outgoing: Outgoing) =>
+  Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
+    const { request, signal, upload, url } = outgoing
+    const abort = () => exchange.abort(new Error("the request was aborted"))
+    const exchange = new Exchange({
+      onHead: (status, headers) => resume(Effect.succeed(new UndiciResponse(request, exchange, status, headers))),
+      onFailed: (error) => resume(Effect.zipRight(upload.close, requestFailure(outgoing, error))),
+      onClosed: () => {
+        signal.removeEventListener("abort", abort)
+        Effect.runFork(upload.close)
+      }
+    })
+    signal.addEventListener("abort", abort)
+    const dispatched = Either.try(() =>
+      dispatcher.dispatch(
+        {
+          origin: url.origin,
+          path: requestTarget(request, url),
+          method: request.method,
+          headers: requestHeaders(request),
+          body: upload.body,
+          headersTimeout: 0,
+          bodyTimeout: 0,
+          // undici closes the connection after a HEAD to please servers that send a body along; registries are asked with HEAD all day long.
+          ...(request.method === "HEAD" ? { reset: false } : undefined)
+        },
+        exchange
+      )
+    )
+    if (Either.isLeft(dispatched)) resume(requestFailure(outgoing, dispatched.left))
+    return Effect.suspend(() => {
+      abort()
+      return upload.close
+    })
+  })
+
+/** The failure of the body's source where that was the reason, else the failure of the wire. */
+const requestFailure = ({ request, upload }: Outgoing, error: unknown) =>
+  Option.match(upload.failure(), {
+    onNone: () => Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause: error })),
+    onSome: (cause) =>
+      Option.match(Cause.failureOption(cause), {
+        onNone: () => Effect.failCause(Cause.flatMap(cause, (never) => Cause.die(never))),
+        onSome: (failure) => Effect.fail(new HttpClientError.RequestError({ request, reason: "Encode", cause: failure }))
+      })
+  })
+
+const sendable = /^[\u0021-\u00ff]+$/
+
+/**
+ * Path and query exactly as they stand in the request's URL: signed URLs break when they are parsed and printed again. Only a request with
+ * separate `urlParams`, or with characters no request line can hold, goes by the parsed URL.
+ */
+const requestTarget = (request: HttpClientRequest.HttpClientRequest, url: URL): string => {
+  const text = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^#]*)/i.exec(request.url)?.[1]
+  if (request.urlParams.length > 0 || text === undefined) return url.pathname + url.search
+  const target = text.startsWith("/") ? text : `/${text}`
+  return sendable.test(target) ? target : url.pathname + url.search
+}
+
+/** A plain copy: undici's proxy agents write into it. */
+const requestHeaders = (request: HttpClientRequest.HttpClientRequest): Record<string, string> => {
+  const length = streamLength(request.body)
+  return length === undefined ? { ...request.headers } : { ...request.headers, "content-length": String(length) }
+}
+
+const streamLength = (body: HttpBody.HttpBody) => (body._tag === "Stream" ? body.contentLength : undefined)

@@ -1,0 +1,2 @@
+export * as Dispatcher from "./Dispatcher.ts"
+export * as UndiciClient from "./UndiciClient.ts"

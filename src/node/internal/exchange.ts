@@ -1,0 +1,115 @@
+/** One request on its way through undici: the bytes that came and were not read yet, and the one reader that waits for more. */
+import type * as Undici from "@effect/platform-node/Undici"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+
+type Headers = Record<string, string | Array<string> | undefined>
+
+/** What the parser tells the owner of the request; each of the two outcomes once, `onClosed` after the body's end or any failure. */
+export interface Listener {
+  readonly onHead: (status: number, headers: Headers) => void
+  readonly onFailed: (error: Error) => void
+  readonly onClosed: () => void
+}
+
+type End = { readonly error: Option.Option<Error> }
+
+/** The socket is not read any further while this much waits for the reader. */
+const highWaterBytes = 1024 * 1024
+
+export class Exchange implements Undici.Dispatcher.DispatchHandler {
+  readonly #listener: Listener
+  #controller: Undici.Dispatcher.DispatchController | undefined
+  #aborted: Error | undefined
+  #headed = false
+  #chunks: Array<Uint8Array> = []
+  #bufferedBytes = 0
+  #end: End | undefined
+  #waiting: (() => void) | undefined
+  #wakeUp: NodeJS.Immediate | undefined
+
+  constructor(listener: Listener) {
+    this.#listener = listener
+  }
+
+  onRequestStart(controller: Undici.Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#aborted !== undefined) controller.abort(this.#aborted)
+  }
+
+  onResponseStart(_controller: Undici.Dispatcher.DispatchController, status: number, headers: Headers): void {
+    if (status < 200 || this.#headed) return
+    this.#headed = true
+    this.#listener.onHead(status, headers)
+  }
+
+  onResponseData(controller: Undici.Dispatcher.DispatchController, chunk: Uint8Array): void {
+    this.#chunks.push(chunk)
+    this.#bufferedBytes += chunk.byteLength
+    if (this.#bufferedBytes >= highWaterBytes) {
+      controller.pause()
+      this.#wake()
+    } else if (this.#waiting !== undefined && this.#wakeUp === undefined) {
+      // The socket often holds many more reads: handing them over together, once per turn of the event loop, is what makes streams cheap.
+      this.#wakeUp = setImmediate(() => this.#wake())
+    }
+  }
+
+  onResponseEnd(): void {
+    this.#finish(Option.none())
+  }
+
+  onResponseError(_controller: Undici.Dispatcher.DispatchController | undefined, error: Error): void {
+    this.#finish(Option.some(error))
+  }
+
+  /** Closes the socket, or takes the request out of the queue; harmless after the end. */
+  abort(error: Error): void {
+    if (this.#end !== undefined) return
+    this.#aborted = error
+    this.#controller?.abort(error)
+    this.#finish(Option.some(error))
+  }
+
+  /** All bytes at hand, or those that come next; `none` after the last of them. */
+  readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Error>> = Effect.suspend(() => this.#poll() ?? this.#await)
+
+  readonly #await = Effect.async<Chunk.Chunk<Uint8Array>, Option.Option<Error>>((resume) => {
+    this.#waiting = () => resume(this.#poll() ?? this.pull)
+    return Effect.sync(() => {
+      this.#waiting = undefined
+    })
+  })
+
+  #poll(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Error>> | undefined {
+    if (this.#bufferedBytes > 0) return Effect.succeed(this.#take())
+    return this.#end === undefined ? undefined : Effect.fail(this.#end.error)
+  }
+
+  #take(): Chunk.Chunk<Uint8Array> {
+    const chunks = this.#chunks
+    this.#chunks = []
+    this.#bufferedBytes = 0
+    if (this.#end === undefined) this.#controller?.resume()
+    return Chunk.unsafeFromArray(chunks)
+  }
+
+  #wake(): void {
+    if (this.#wakeUp !== undefined) {
+      clearImmediate(this.#wakeUp)
+      this.#wakeUp = undefined
+    }
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.()
+  }
+
+  #finish(error: Option.Option<Error>): void {
+    if (this.#end !== undefined) return
+    this.#end = { error }
+    if (!this.#headed && Option.isSome(error)) this.#listener.onFailed(error.value)
+    this.#listener.onClosed()
+    this.#wake()
+  }
+}

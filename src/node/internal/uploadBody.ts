@@ -1,0 +1,128 @@
+/** Request bodies in the shape undici sends them. */
+
+import type * as HttpBody from "@effect/platform/HttpBody"
+import type * as Undici from "@effect/platform-node/Undici"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+
+type Body = NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+
+/** A body under way. */
+export interface UploadBody {
+  readonly body: Body
+  /** Why the source of the body failed, when it did. */
+  readonly failure: () => Option.Option<Cause.Cause<unknown>>
+  /** Stops the source and waits for its finalizers. */
+  readonly close: Effect.Effect<void>
+}
+
+const ready = (body: Body): UploadBody => ({ body, failure: Option.none, close: Effect.void })
+
+/** The body of a request; the source of a stream is started when undici asks for its first bytes. */
+export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
+  switch (body._tag) {
+    case "Empty":
+      return Effect.succeed(ready(null))
+    case "Uint8Array":
+      return Effect.succeed(ready(body.body))
+    case "FormData":
+      // The global FormData and undici's differ as types only.
+      return Effect.succeed(ready(body.formData as unknown as Undici.FormData))
+    case "Raw":
+      // The caller's promise: one of the bodies undici takes.
+      return Effect.succeed(ready(body.body as Body))
+    case "Stream":
+      return Effect.map(Effect.runtime<never>(), (runtime) => fromStream(body.stream, runtime))
+  }
+}
+
+interface Demand {
+  readonly resolve: (result: IteratorResult<Uint8Array, undefined>) => void
+  readonly reject: (error: unknown) => void
+}
+
+const done: IteratorResult<Uint8Array, undefined> = { done: true, value: undefined }
+
+/**
+ * An async iterator fed by a fiber that runs the stream. The fiber is one chunk ahead of the socket and no more, so that the next chunk is
+ * made while the last one leaves.
+ */
+const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime.Runtime<never>): UploadBody => {
+  let items: ReadonlyArray<Uint8Array> = []
+  let index = 0
+  let demand: Demand | undefined
+  let proceed: (() => void) | undefined
+  let fiber: Fiber.RuntimeFiber<void, unknown> | undefined
+  let ended = false
+  let failure = Option.none<Cause.Cause<unknown>>()
+
+  const take = (): IteratorResult<Uint8Array, undefined> | undefined => {
+    const value = items[index]
+    if (value === undefined) return ended ? done : undefined
+    index += 1
+    if (index === items.length) {
+      const next = proceed
+      proceed = undefined
+      next?.()
+    }
+    return { done: false, value }
+  }
+
+  const answer = () => {
+    const waiting = demand
+    if (waiting === undefined) return
+    if (Option.isSome(failure)) {
+      demand = undefined
+      return waiting.reject(Cause.squash(failure.value))
+    }
+    const result = take()
+    if (result === undefined) return
+    demand = undefined
+    waiting.resolve(result)
+  }
+
+  const offer = (chunk: Chunk.Chunk<Uint8Array>) =>
+    Effect.async<void>((resume) => {
+      items = Chunk.toReadonlyArray(chunk)
+      index = 0
+      proceed = () => resume(Effect.void)
+      answer()
+    })
+
+  const run = Stream.runForEachChunk(stream, (chunk) => (Chunk.isEmpty(chunk) ? Effect.void : offer(chunk))).pipe(
+    Effect.onExit((exit) =>
+      Effect.sync(() => {
+        ended = true
+        if (exit._tag === "Failure") failure = Option.some(exit.cause)
+        answer()
+      })
+    )
+  )
+
+  const close = Effect.suspend(() => {
+    ended = true
+    return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+  })
+
+  const iterator: AsyncIterableIterator<Uint8Array, undefined> = {
+    [Symbol.asyncIterator]: () => iterator,
+    next: () =>
+      new Promise((resolve, reject) => {
+        demand = { resolve, reject }
+        if (fiber === undefined && !ended) fiber = Runtime.runFork(runtime)(run)
+        answer()
+      }),
+    return: () => {
+      Effect.runFork(close)
+      return Promise.resolve(done)
+    }
+  }
+
+  // undici's documentation lists async iterables among the bodies, its types do not.
+  return { body: iterator as unknown as Body, failure: () => failure, close }
+}
