@@ -1,0 +1,294 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Origin from "../../http/internal/origin.ts"
+import type { Wire } from "../../http/internal/Wire.ts"
+import { sanitizeUrl } from "../../model/internal/sanitize.ts"
+import * as RegistryError from "../../model/RegistryError.ts"
+import * as AccessToken from "../AccessToken.ts"
+import * as Challenge from "../Challenge.ts"
+import * as Credentials from "../Credentials.ts"
+import type * as Keychain from "../Keychain.ts"
+import type { TokenCache, TokenKey } from "../TokenCache.ts"
+import * as TokenScope from "../TokenScope.ts"
+import * as RealmPolicy from "./realmPolicy.ts"
+import * as Recent from "./recent.ts"
+import { type ExchangeFailure, exchange } from "./tokenExchange.ts"
+
+/** @internal */
+export type AuthFailure = ExchangeFailure | RegistryError.KeychainError
+
+/** What a request needs. @internal */
+export interface Need {
+  readonly repository?: string | undefined
+  /** Token scopes, the most important first. */
+  readonly scopes: ReadonlyArray<string>
+  readonly context: RegistryError.RequestContext
+}
+
+/** Answers the challenges of one endpoint: a registry's origin or a mirror. @internal */
+export interface Authenticator {
+  /** The `Authorization` to send before being asked; none while no challenge is known. From the cache, or fetched. */
+  readonly authorize: (need: Need) => Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure>
+  /**
+   * What to send after a 401: remembers the challenges, forgets the rejected token and asks for the scopes that were missing. None when
+   * nothing more can be tried. `from` is the origin the 401 came from; that of another host, after a redirect, is never answered.
+   */
+  readonly answer: (
+    need: Need,
+    challenges: ReadonlyArray<Challenge.Challenge>,
+    rejected: Option.Option<Redacted.Redacted>,
+    from?: string | undefined
+  ) => Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure>
+  /** The token for the need; none where the endpoint does not ask for tokens. */
+  readonly token: (need: Need) => Effect.Effect<Option.Option<AccessToken.AccessToken>, AuthFailure>
+}
+
+/** @internal */
+export interface Options {
+  /** The registry as the keychain knows it. */
+  readonly registry: string
+  readonly origin: string
+  /** The registry may be spoken to without TLS; otherwise no credentials leave for an `http:` origin. */
+  readonly plainHttp: boolean
+  /** Those of the ping. */
+  readonly challenges: ReadonlyArray<Challenge.Challenge>
+  readonly keychain: Pick<Keychain.Service, "resolve">
+  readonly tokenCache: TokenCache.Service
+  readonly wire: Wire
+  readonly clientId?: string | undefined
+  /** Hosts of token services that may be internal and need not stay the one seen first. */
+  readonly trustedRealms?: ReadonlyArray<string> | undefined
+}
+
+/** A token that was handed out, so that its rejection can be understood. */
+interface Issued {
+  readonly key: TokenKey
+  readonly token: AccessToken.AccessToken
+  /** When the token was fetched in answer to a 401, and whether for more scopes than before. */
+  readonly answered: { readonly at: number; readonly widened: boolean } | undefined
+}
+
+const memory = 1000
+const answerLifeMillis = 60_000
+
+const isSupported = (challenge: Challenge.Challenge) => Challenge.isBearer(challenge) || Challenge.isBasic(challenge)
+
+const scopesOf = (challenges: ReadonlyArray<Challenge.Challenge>) =>
+  challenges.flatMap((challenge) => TokenScope.parse(challenge.parameters["scope"] ?? "").map(TokenScope.format))
+
+const sameHeader = (header: Redacted.Redacted, rejected: Option.Option<Redacted.Redacted>) =>
+  Option.isSome(rejected) && Redacted.value(rejected.value) === Redacted.value(header)
+
+/** @internal */
+export const make = (options: Options): Effect.Effect<Authenticator> =>
+  Effect.sync(() => {
+    const { registry } = options
+    let known = options.challenges.filter(isSupported)
+    let pinnedRealm: string | undefined
+    const refreshTokens = Recent.make<Credentials.Credentials>(memory)
+    const learnedScopes = Recent.make<ReadonlyArray<string>>(memory)
+    const issued = Recent.make<Issued>(memory)
+
+    const challengeError = (need: Need, reason: string) =>
+      new RegistryError.ChallengeError({ registry, repository: need.repository, operation: need.context.operation, reason })
+
+    const mayHaveCredentials = options.plainHttp || !options.origin.startsWith("http:")
+    const credentialsFor = (need: Need) =>
+      mayHaveCredentials ? options.keychain.resolve({ registry, repository: need.repository }) : Effect.succeed(Credentials.anonymous)
+
+    const nameOf = (need: Need) => TokenScope.normalize(need.scopes).join(" ")
+    const scopesFor = (need: Need) => learnedScopes.get(nameOf(need)) ?? TokenScope.merge([], need.scopes)
+
+    /** A registry that names another token service than before, once credentials are at stake, may have been taken over. */
+    const pin = (need: Need, realm: string) =>
+      Effect.suspend(() => {
+        const url = Origin.parse(realm)
+        if (url === undefined || RealmPolicy.isTrusted(options, url)) return Effect.void
+        pinnedRealm ??= url.host
+        if (pinnedRealm === url.host) return Effect.void
+        return new RegistryError.InsecureRealm({
+          registry,
+          repository: need.repository,
+          operation: need.context.operation,
+          realm: sanitizeUrl(realm),
+          reason: `the registry named ${pinnedRealm} before`
+        })
+      })
+
+    const ask = (need: Need, challenge: Challenge.Challenge, scopes: ReadonlyArray<string>, credentials: Credentials.Credentials) =>
+      exchange(options.wire, {
+        challenge,
+        registry,
+        origin: options.origin,
+        plainHttp: options.plainHttp,
+        trustedRealms: options.trustedRealms,
+        scopes,
+        credentials,
+        clientId: options.clientId,
+        context: need.context
+      })
+
+    /** A refresh token from an earlier answer goes first; when it does not work any more, the credentials themselves do. */
+    const acquire = Effect.fnUntraced(function* (
+      need: Need,
+      challenge: Challenge.Challenge,
+      scopes: ReadonlyArray<string>,
+      credentials: Credentials.Credentials
+    ) {
+      if (Credentials.isAnonymous(credentials)) return yield* ask(need, challenge, scopes, credentials)
+      const name = Credentials.identity(credentials)
+      const refreshed = refreshTokens.get(name)
+      const again = () => {
+        refreshTokens.delete(name)
+        return ask(need, challenge, scopes, credentials)
+      }
+      const token =
+        refreshed === undefined
+          ? yield* ask(need, challenge, scopes, credentials)
+          : yield* Effect.catchTags(ask(need, challenge, scopes, refreshed), {
+              Unauthorized: again,
+              Denied: again,
+              TokenExchangeError: again
+            })
+      if (token.refreshToken !== undefined) {
+        refreshTokens.set(name, Credentials.identityToken(token.refreshToken, Credentials.userAndPassword(credentials)))
+      }
+      return token
+    })
+
+    const fetchToken = Effect.fnUntraced(function* (
+      need: Need,
+      challenge: Challenge.Challenge,
+      scopes: ReadonlyArray<string>,
+      credentials: Credentials.Credentials,
+      answered: { readonly widened: boolean } | undefined
+    ) {
+      if (Credentials.isRegistryToken(credentials)) {
+        return AccessToken.fromRegistryToken(credentials.token, yield* Clock.currentTimeMillis)
+      }
+      const realm = challenge.parameters["realm"]
+      if (realm === undefined) return yield* challengeError(need, "the Bearer challenge names no realm")
+      if (!Credentials.isAnonymous(credentials)) yield* pin(need, realm)
+      const key: TokenKey = {
+        registry,
+        realm,
+        service: challenge.parameters["service"] ?? "",
+        scopes,
+        identity: Credentials.identity(credentials)
+      }
+      let fetchedAt: number | undefined
+      const fetching = Effect.zipLeft(
+        acquire(need, challenge, scopes, credentials),
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          fetchedAt = now
+        })
+      )
+      const token = yield* options.tokenCache.get(key, fetching)
+      const text = Redacted.value(token.value)
+      const before = issued.get(text)
+      const mark = answered === undefined || fetchedAt === undefined ? before?.answered : { at: fetchedAt, widened: answered.widened }
+      issued.set(text, { key, token, answered: mark })
+      return token
+    })
+
+    const headerFor = Effect.fnUntraced(function* (
+      need: Need,
+      challenge: Challenge.Challenge,
+      scopes: ReadonlyArray<string>,
+      credentials: Credentials.Credentials,
+      answered?: { readonly widened: boolean } | undefined
+    ) {
+      if (Challenge.isBasic(challenge) && !Credentials.isRegistryToken(credentials)) {
+        return Option.fromNullable(Credentials.basicAuthorization(credentials))
+      }
+      return Option.some(AccessToken.authorization(yield* fetchToken(need, challenge, scopes, credentials, answered)))
+    })
+
+    const authorize = Effect.fnUntraced(function* (need: Need) {
+      if (known.length === 0) return Option.none<Redacted.Redacted>()
+      const credentials = yield* credentialsFor(need)
+      const challenge = Challenge.select(known, credentials)
+      return Option.isNone(challenge)
+        ? Option.none<Redacted.Redacted>()
+        : yield* headerFor(need, challenge.value, scopesFor(need), credentials)
+    })
+
+    const token = Effect.fnUntraced(function* (need: Need) {
+      const credentials = yield* credentialsFor(need)
+      const challenge = Option.filter(Challenge.select(known, credentials), Challenge.isBearer)
+      return Option.isNone(challenge)
+        ? Option.none<AccessToken.AccessToken>()
+        : Option.some(yield* fetchToken(need, challenge.value, scopesFor(need), credentials, undefined))
+    })
+
+    /** What was known of the rejected token, which is forgotten. */
+    const reject = Effect.fnUntraced(function* (rejected: Option.Option<Redacted.Redacted>) {
+      const text = Option.match(rejected, { onNone: () => "", onSome: (header) => Redacted.value(header).replace(/^Bearer /, "") })
+      const found = issued.get(text)
+      if (found !== undefined) yield* options.tokenCache.invalidate(found.key, found.token)
+      return found
+    })
+
+    const answerBearer = Effect.fnUntraced(function* (
+      need: Need,
+      asked: ReadonlyArray<Challenge.Challenge>,
+      challenge: Challenge.Challenge,
+      credentials: Credentials.Credentials,
+      rejected: Option.Option<Redacted.Redacted>
+    ) {
+      const previous = yield* reject(rejected)
+      const now = yield* Clock.currentTimeMillis
+      const held = previous?.key.scopes ?? scopesFor(need)
+      const wanted = scopesOf(asked)
+      const widened = !TokenScope.covers(held, wanted)
+      const recent = previous?.answered !== undefined && now - previous.answered.at < answerLifeMillis ? previous.answered : undefined
+      // The rejected token was itself the answer to a 401: only scopes nobody had asked for yet are worth another try, and those once.
+      if (recent !== undefined && (recent.widened || !widened)) return Option.none<Redacted.Redacted>()
+      const scopes = nextScopes(held, wanted, challenge.parameters["error"])
+      if (TokenScope.normalize(scopes).join(" ") !== nameOf(need)) learnedScopes.set(nameOf(need), scopes)
+      return yield* headerFor(need, challenge, scopes, credentials, { widened: widened && previous !== undefined })
+    })
+
+    const answer = Effect.fnUntraced(function* (
+      need: Need,
+      challenges: ReadonlyArray<Challenge.Challenge>,
+      rejected: Option.Option<Redacted.Redacted>,
+      from?: string | undefined
+    ) {
+      const none = Option.none<Redacted.Redacted>()
+      if (challenges.length === 0 || !isOwn(options.origin, from)) return none
+      const supported = challenges.filter(isSupported)
+      if (supported.length > 0) known = supported
+      if (known.length === 0) {
+        const schemes = challenges.map((_) => _.scheme).join(", ")
+        return yield* challengeError(need, `the registry asks for ${schemes} authentication, and only Bearer and Basic are known here`)
+      }
+      const credentials = yield* credentialsFor(need)
+      const challenge = Challenge.select(known, credentials)
+      if (Option.isNone(challenge)) return none
+      if (Challenge.isBearer(challenge.value) && !Credentials.isRegistryToken(credentials)) {
+        return yield* answerBearer(need, challenges, challenge.value, credentials, rejected)
+      }
+      return Option.filter(yield* headerFor(need, challenge.value, [], credentials), (header) => !sameHeader(header, rejected))
+    })
+
+    return { authorize, answer, token }
+  })
+
+/**
+ * The scopes to ask for after a rejection: the missing ones in front of those held. When all of several were asked for and the registry
+ * still says that the token does not reach, the token service looked at one of them only; then the registry's own list goes alone.
+ */
+const nextScopes = (held: ReadonlyArray<string>, wanted: ReadonlyArray<string>, error: string | undefined): ReadonlyArray<string> =>
+  error === "insufficient_scope" && wanted.length > 0 && held.length > 1 && TokenScope.covers(held, wanted)
+    ? TokenScope.merge([], wanted)
+    : TokenScope.merge(held, wanted)
+
+const isOwn = (origin: string, from: string | undefined): boolean => {
+  if (from === undefined) return true
+  const own = Origin.parse(origin)
+  const other = Origin.parse(from)
+  return own !== undefined && other !== undefined && Origin.same(own, other)
+}
