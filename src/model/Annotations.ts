@@ -69,5 +69,5 @@ const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d
 export const createdAt = (annotations: Annotations): Option.Option<DateTime.Utc> =>
   Record.get(annotations, created).pipe(
     Option.filter((text) => rfc3339.test(text)),
-    Option.flatMap(DateTime.make)
+    Option.flatMap((text) => DateTime.make(text.toUpperCase()))
   )
