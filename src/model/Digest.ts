@@ -101,7 +101,7 @@ export class Hashers extends Context.Reference<Hashers>()("effect-oci/Digest/Has
 }) {}
 
 /**
- * Adds hash functions, for instance the registered but slower to spread blake3:
+ * Adds hash functions, for instance the registered but rarely used blake3:
  *
  * ```ts
  * import { blake3 } from "@noble/hashes/blake3.js"
