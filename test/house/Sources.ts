@@ -14,8 +14,11 @@ export const floors: Readonly<Record<string, ReadonlyArray<string>>> = {
   engine: storeys.slice(0, storeys.indexOf("client") + 1)
 }
 
-/** Folders at the rim may import any floor; those with an index are optional entries of the package, named like the folder. */
+/** Folders at the rim may import any floor. */
 export const rim: ReadonlyArray<string> = ["node", "testing", "cli"]
+
+/** Folders of the rim that are an entry of the package of the same name. */
+export const optionalEntries: ReadonlyArray<string> = ["node", "testing"]
 
 export interface Source {
   /** Relative to the top of the repository, with `/`. */

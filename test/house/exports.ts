@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
-import { floors, isPublic, rim, root, sources } from "./Sources.ts"
+import { floors, isPublic, optionalEntries, root, sources } from "./Sources.ts"
 
 type Entry = Readonly<Record<"effect-oci/source" | "types" | "default", string>>
 
@@ -12,7 +12,7 @@ const entry = (path: string): Entry => {
 }
 
 const onFloors = sources.filter((source) => isPublic(source) && source.floor in floors)
-const entries = rim.filter((folder) => sources.some((source) => source.path === `src/${folder}/index.ts`))
+const entries = optionalEntries.filter((folder) => sources.some((source) => isPublic(source) && source.floor === folder))
 
 /** The `exports` of `package.json`: the barrel, one entry per public module, the optional entries. */
 export const exportsMap = (): Readonly<Record<string, Entry | string>> => {
