@@ -72,6 +72,13 @@ export interface Resource {
   readonly repository?: string | undefined
 }
 
+/** The key under which tools write the credentials for a resource. @internal */
+export const keyFor = (resource: Resource): string => {
+  const host = canonicalHost(resource.registry)
+  if (resource.repository !== undefined) return `${host}/${resource.repository}`
+  return host === "docker.io" ? hubKey : host
+}
+
 /** A key that speaks for a resource; `path` is empty when it speaks for the whole registry. @internal */
 export interface KeyMatch {
   readonly key: string
