@@ -1,5 +1,6 @@
 import { builtinModules } from "node:module"
 import { assert, describe, it } from "@effect/vitest"
+import { packageJson } from "./exports.ts"
 import { floors, isRelative, resolve, rim, type Source, sources } from "./Sources.ts"
 
 const known = new Set(sources.map((source) => source.path))
@@ -83,6 +84,16 @@ describe("floors", () => {
       offences((source) =>
         mayImport(source) ? [] : source.imports.filter((_) => isNodeModule(_) || _.startsWith("@effect/platform-node"))
       ),
+      []
+    )
+  })
+
+  it("every package that src imports is a dependency or a peer", () => {
+    const { dependencies, peerDependencies } = packageJson()
+    const declared = [...Object.keys(Object(dependencies)), ...Object.keys(Object(peerDependencies))]
+    const packageOf = (specifier: string): string => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/")
+    assert.deepStrictEqual(
+      offences((source) => source.imports.filter((_) => !isRelative(_) && !isNodeModule(_) && !declared.includes(packageOf(_)))),
       []
     )
   })
