@@ -1,0 +1,2 @@
+export * as RegistryOptions from "./RegistryOptions.ts"
+export * as RegistryStorage from "./RegistryStorage.ts"

@@ -1,0 +1,99 @@
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type * as Descriptor from "../../model/Descriptor.ts"
+import * as Digest from "../../model/Digest.ts"
+
+/** What a registry reads in a manifest; everything else is none of its business. @internal */
+export interface Content {
+  readonly mediaType: string
+  /** Blobs that must be there. */
+  readonly blobs: ReadonlyArray<Digest.Digest>
+  /** Manifests that must be there. */
+  readonly children: ReadonlyArray<Digest.Digest>
+  readonly subject: Digest.Digest | undefined
+  readonly artifactType: string | undefined
+  readonly annotations: Readonly<Record<string, string>> | undefined
+}
+
+// A registry fake that used the client's own manifest decoder could not catch that decoder's mistakes.
+const Reference = Schema.Struct({
+  digest: Digest.Digest,
+  mediaType: Schema.optional(Schema.String),
+  urls: Schema.optional(Schema.NullOr(Schema.Array(Schema.String)))
+})
+const References = Schema.optional(Schema.NullOr(Schema.Array(Reference)))
+
+const Document = Schema.Struct({
+  mediaType: Schema.optional(Schema.String),
+  artifactType: Schema.optional(Schema.String),
+  config: Schema.optional(Schema.NullOr(Reference)),
+  layers: References,
+  blobs: References,
+  manifests: References,
+  subject: Schema.optional(Schema.NullOr(Reference)),
+  annotations: Schema.optional(Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.String })))
+})
+
+const decode = Schema.decodeUnknownEither(Document)
+
+const manifestTypes: ReadonlySet<string> = new Set([
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.oci.artifact.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json"
+])
+
+const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/
+
+const isForeign = (reference: typeof Reference.Type): boolean =>
+  (reference.urls ?? []).length > 0 || /nondistributable|\.foreign\./.test(reference.mediaType ?? "")
+
+/** The media type without its parameters, in lower case. @internal */
+export const essence = (contentType: string): string => (contentType.split(";")[0] ?? "").trim().toLowerCase()
+
+const parseJson = (bytes: Uint8Array): Either.Either<unknown, string> =>
+  Either.try({
+    try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
+    catch: () => "the manifest is not JSON"
+  })
+
+/** Reads what was pushed; the reason when it is refused. @internal */
+export const parse = (bytes: Uint8Array, contentType: string | undefined): Either.Either<Content, string> =>
+  Either.gen(function* () {
+    const json = yield* parseJson(bytes)
+    if (!Predicate.isRecord(json)) return yield* Either.left("the manifest is not a JSON object")
+    const announced = contentType === undefined ? undefined : essence(contentType)
+    if (announced !== undefined && schema1.test(announced)) {
+      return { mediaType: announced, blobs: [], children: [], subject: undefined, artifactType: undefined, annotations: undefined }
+    }
+    const document = yield* Either.mapLeft(decode(json), (error) => error.message)
+    const mediaType =
+      announced ??
+      document.mediaType ??
+      (document.manifests == null ? "application/vnd.oci.image.manifest.v1+json" : "application/vnd.oci.image.index.v1+json")
+    if (document.mediaType !== undefined && document.mediaType !== mediaType) {
+      return yield* Either.left(`the manifest says it is ${document.mediaType}, its Content-Type ${mediaType}`)
+    }
+    const owned = [...(document.config == null ? [] : [document.config]), ...(document.layers ?? []), ...(document.blobs ?? [])]
+    return {
+      mediaType,
+      blobs: owned.filter((reference) => !isForeign(reference)).map((reference) => reference.digest),
+      children: (document.manifests ?? []).filter((child) => manifestTypes.has(child.mediaType ?? "")).map((child) => child.digest),
+      subject: document.subject?.digest,
+      artifactType: document.artifactType ?? document.config?.mediaType,
+      annotations: document.annotations ?? undefined
+    }
+  })
+
+/** How the manifest appears among the referrers of its subject (spec «Listing Referrers»). @internal */
+export const referrer = (content: Content, digest: Digest.Digest, size: number): Option.Option<Descriptor.Descriptor> =>
+  Option.map(Option.fromNullable(content.subject), () => ({
+    mediaType: content.mediaType,
+    digest,
+    size,
+    ...(content.artifactType === undefined ? {} : { artifactType: content.artifactType }),
+    ...(content.annotations === undefined ? {} : { annotations: content.annotations })
+  }))
