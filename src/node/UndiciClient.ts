@@ -106,7 +106,7 @@ const requestFailure = ({ request, upload }: Outgoing, error: unknown) =>
       })
   })
 
-const sendable = /^[\u0021-\u00ff]+$/
+const sendable = /^[!-~]+$/
 
 /**
  * Path and query exactly as they stand in the request's URL: signed URLs break when they are parsed and printed again. Only a request with

@@ -56,8 +56,9 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     }
   }
 
+  /** Told once undici has the connection free again, which takes it a turn: a reader that sends its next request at once would open another. */
   onResponseEnd(): void {
-    this.#finish(Option.none())
+    queueMicrotask(() => setImmediate(() => this.#finish(Option.none())))
   }
 
   onResponseError(_controller: Undici.Dispatcher.DispatchController | undefined, error: Error): void {

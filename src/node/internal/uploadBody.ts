@@ -1,7 +1,7 @@
 /** Request bodies in the shape undici sends them. */
 
 import type * as HttpBody from "@effect/platform/HttpBody"
-import type * as Undici from "@effect/platform-node/Undici"
+import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -31,14 +31,20 @@ export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
     case "Uint8Array":
       return Effect.succeed(ready(body.body))
     case "FormData":
-      // The global FormData and undici's differ as types only.
-      return Effect.succeed(ready(body.formData as unknown as Undici.FormData))
+      return Effect.succeed(ready(formData(body.formData)))
     case "Raw":
       // The caller's promise: one of the bodies undici takes.
       return Effect.succeed(ready(body.body as Body))
     case "Stream":
       return Effect.map(Effect.runtime<never>(), (runtime) => fromStream(body.stream, runtime))
   }
+}
+
+/** A copy of undici's own kind: it cannot read the runtime's. */
+const formData = (given: FormData): Undici.FormData => {
+  const own = new Undici.FormData()
+  for (const [name, value] of given) own.append(name, value)
+  return own
 }
 
 interface Demand {
