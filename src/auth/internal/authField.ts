@@ -1,12 +1,9 @@
 /**
  * The `auth` field of a credentials file: base64 of `user:password`.
- *
- * @internal
  */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 
-/** @internal */
 export interface UserAndPassword {
   readonly username: string
   readonly password: string
@@ -15,8 +12,6 @@ export interface UserAndPassword {
 /**
  * `file` is docker's reading of its own files: padding is required, there must be a user, and zero bytes around the password are cut.
  * `loose` is that of Kubernetes secrets and go-containerregistry: padding may be missing and the user may be empty.
- *
- * @internal
  */
 export type Reading = "file" | "loose"
 
@@ -24,7 +19,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 const pad = (field: string) => (field.trim().endsWith("=") ? field : field.padEnd(Math.ceil(field.length / 4) * 4, "="))
 
-/** The reasons never quote the field. @internal */
+/** The reasons never quote the field. */
 export const decode = (field: string, reading: Reading): Either.Either<UserAndPassword, string> =>
   Encoding.decodeBase64(reading === "file" ? field : pad(field)).pipe(
     Either.mapLeft(() => "is not base64"),
@@ -49,5 +44,4 @@ const trimZeros = (text: string): string => {
   return text.slice(start, end)
 }
 
-/** @internal */
 export const encode = (user: UserAndPassword): string => Encoding.encodeBase64(`${user.username}:${user.password}`)

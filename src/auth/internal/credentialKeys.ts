@@ -1,18 +1,16 @@
 /**
  * The keys under which credentials are kept, and which of them speak for a resource. People and tools write the same registry in many
  * ways: `host`, `https://host`, `https://host/v1/`, and podman adds paths, `host/team` or `host/team/app`.
- *
- * @internal
  */
 import * as Arr from "effect/Array"
 import * as Order from "effect/Order"
 
-/** The key docker itself keeps the credentials of Docker Hub under. @internal */
+/** The key docker itself keeps the credentials of Docker Hub under. */
 export const hubKey = "https://index.docker.io/v1/"
 
 const hubHosts: ReadonlySet<string> = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"])
 
-/** One name for Docker Hub, lower case for every other host. @internal */
+/** One name for Docker Hub, lower case for every other host. */
 export const canonicalHost = (host: string): string => {
   const lower = host.toLowerCase()
   return hubHosts.has(lower) ? "docker.io" : lower
@@ -52,8 +50,6 @@ const parseKey = (key: string): ParsedKey | undefined => {
 /**
  * Whether a host fits a pattern: `*` stands for one or more characters within one label, as Kubernetes reads the hosts of its credential
  * providers. It never spans a dot, so that `*.example.com` cannot be led to `a.b.example.com`.
- *
- * @internal
  */
 export const hostMatches = (pattern: string, host: string): boolean => {
   const wanted = canonicalHost(pattern)
@@ -66,20 +62,20 @@ export const hostMatches = (pattern: string, host: string): boolean => {
   return new RegExp(`^${source}$`).test(given)
 }
 
-/** What credentials are asked for: a registry and, where it is known, a repository in it. @internal */
+/** What credentials are asked for: a registry and, where it is known, a repository in it. */
 export interface Resource {
   readonly registry: string
   readonly repository?: string | undefined
 }
 
-/** The key under which tools write the credentials for a resource. @internal */
+/** The key under which tools write the credentials for a resource. */
 export const keyFor = (resource: Resource): string => {
   const host = canonicalHost(resource.registry)
   if (resource.repository !== undefined) return `${host}/${resource.repository}`
   return host === "docker.io" ? hubKey : host
 }
 
-/** A key that speaks for a resource; `path` is empty when it speaks for the whole registry. @internal */
+/** A key that speaks for a resource; `path` is empty when it speaks for the whole registry. */
 export interface KeyMatch {
   readonly key: string
   readonly path: string
@@ -99,8 +95,6 @@ const mostSpecificFirst: Order.Order<ParsedKey> = Order.combineAll([
 /**
  * The keys that speak for a resource, most specific first: the repository, its parent paths, then the registry, each in a fixed order of
  * spellings. A key with a path never speaks for the host itself (docker lets it, in random order).
- *
- * @internal
  */
 export const matchKeys = (
   keys: Iterable<string>,

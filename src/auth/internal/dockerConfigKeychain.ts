@@ -1,7 +1,5 @@
 /**
  * How docker's files, environment and helpers together answer for a resource.
- *
- * @internal
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -19,7 +17,6 @@ import * as CredentialKeys from "./credentialKeys.ts"
 import * as DockerConfigPaths from "./dockerConfigPaths.ts"
 import { hostname } from "./hostname.ts"
 
-/** @internal */
 export type Matching = "specific" | "docker"
 
 type Answer = Effect.Effect<Credentials.Credentials, KeychainError>
@@ -106,7 +103,6 @@ const ofHostname = (config: DockerConfig.DockerConfig, name: string) => {
   return key === undefined ? Option.none() : Record.get(config.auths, key)
 }
 
-/** @internal */
 export const answer = (matching: Matching) => (matching === "docker" ? docker : specific)
 
 /** Reads a file again only when it changed: another path, time, size or inode. */
@@ -137,7 +133,6 @@ const readVariable = (env: DockerConfigPaths.Environment) =>
     onSome: (text) => DockerConfig.parse(Redacted.value(text), "DOCKER_AUTH_CONFIG")
   })
 
-/** @internal */
 export const make = Effect.fnUntraced(function* (
   helpers: CredentialHelper.Service,
   options: { readonly path: string | undefined; readonly matching: Matching }

@@ -1,7 +1,5 @@
 /**
  * Where the credentials files of docker and podman are.
- *
- * @internal
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -10,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
-/** What the environment says about credentials files; an empty variable counts as absent. @internal */
+/** What the environment says about credentials files; an empty variable counts as absent. */
 export interface Environment {
   readonly home: Option.Option<string>
   readonly dockerConfig: Option.Option<string>
@@ -23,7 +21,6 @@ export interface Environment {
 
 const variable = (name: string) => Config.option(Config.nonEmptyString(name))
 
-/** @internal */
 export const environment: Effect.Effect<Environment> = Config.all({
   home: variable("HOME").pipe(Config.zipWith(variable("USERPROFILE"), (home, profile) => Option.orElse(home, () => profile))),
   dockerConfig: variable("DOCKER_CONFIG"),
@@ -34,7 +31,7 @@ export const environment: Effect.Effect<Environment> = Config.all({
   // Each may be absent: what is left are failures of a broken configuration provider.
 }).pipe(Effect.orDie)
 
-/** The file docker reads and `login` writes: of `$DOCKER_CONFIG`, else of the home directory. @internal */
+/** The file docker reads and `login` writes: of `$DOCKER_CONFIG`, else of the home directory. */
 export const dockerPath = (path: Path.Path, env: Environment): Option.Option<string> =>
   Option.orElse(
     Option.map(env.dockerConfig, (_) => path.join(_, "config.json")),
@@ -45,8 +42,6 @@ export const dockerPath = (path: Path.Path, env: Environment): Option.Option<str
  * The file to read, in the order of go-containerregistry's default keychain: docker's when there is one in the home directory or in
  * `$DOCKER_CONFIG`, else `$REGISTRY_AUTH_FILE`, else podman's. As for docker, a `$DOCKER_CONFIG` without a file in it hides the home
  * directory's.
- *
- * @internal
  */
 export const locate = Effect.fnUntraced(function* (env: Environment) {
   const fs = yield* FileSystem.FileSystem

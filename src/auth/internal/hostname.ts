@@ -1,7 +1,5 @@
 /**
  * Two readings of the hostname in a key of a credentials file.
- *
- * @internal
  */
 
 // What Go's url.Parse takes for a host: letters, digits, unreserved and sub-delimiters, brackets around an IPv6 address, digits as the port.
@@ -11,8 +9,6 @@ const urlPattern =
 /**
  * docker's command line: the host and port of a URL; of anything else what comes before the first slash. An IPv6 address without a port
  * loses its brackets.
- *
- * @internal
  */
 export const hostname = (key: string): string => {
   const [matched, address, host = "", port = ""] = urlPattern.exec(key) ?? []
@@ -21,7 +17,7 @@ export const hostname = (key: string): string => {
   return `${address === undefined ? host : `[${address}]`}:${port}`
 }
 
-/** The container engine: one lower-case `http://` or `https://` is cut off, then all from the first slash. @internal */
+/** The container engine: one lower-case `http://` or `https://` is cut off, then all from the first slash. */
 export const engineHostname = (key: string): string => engineCut(key.replace(/^https?:\/\//, ""))
 
 const engineCut = (text: string): string => text.split("/", 1).join("")

@@ -1,8 +1,6 @@
 /**
  * Values that are costly to get, kept for a while. Whoever asks while one is being got waits for the same run; the run ends early only when
  * nobody waits any more, so that the first to ask may be interrupted without harm to the others. Failures are not kept.
- *
- * @internal
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -12,7 +10,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 
-/** @internal */
 export interface SharedCache<A, E> {
   readonly get: (key: string, acquire: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Forgets the value; a run under way still answers those who wait for it and is not kept. */
@@ -32,7 +29,6 @@ interface Running<A, E> {
   fiber: Fiber.Fiber<A, E>
 }
 
-/** @internal */
 export const make = <A, E>(options: {
   readonly timeToLive: Duration.DurationInput
   readonly capacity?: number | undefined
