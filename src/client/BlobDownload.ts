@@ -1,0 +1,318 @@
+/**
+ * Downloads of blobs: verified while they flow, and gone on with where they broke off.
+ *
+ * A broken body is resumed with `Range` from the last byte that was hashed. The answer is only believed when its `Content-Range` begins
+ * there and tells the same length; a registry that sends the whole blob again has its first part skipped. Each resumption asks the
+ * registry itself, so an expired signed URL is renewed. The last chunk is released when size and digest are right.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TokenScope from "../auth/TokenScope.ts"
+import { foreignRefusal } from "../http/internal/addressPolicy.ts"
+import { parse as parseContentRange } from "../http/internal/contentRange.ts"
+import * as Descriptor from "../model/Descriptor.ts"
+import * as Digest from "../model/Digest.ts"
+import type * as Reference from "../model/Reference.ts"
+import { DigestMismatch, SizeMismatch, TransportError } from "../model/RegistryError.ts"
+import type * as RegistryTransport from "../transport/RegistryTransport.ts"
+import { blobTags, type GetBlobError } from "./internal/errors.ts"
+
+/**
+ * - `maxResumes`: how often in a row a body may break without one more byte, default 5
+ * - `foreignUrls`: whether the descriptor's `urls` are asked when the registry does not have the blob, default yes
+ * - `partial`: the first bytes of the blob, kept by an earlier download; they are hashed, and only what follows is fetched and given out
+ *
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly maxResumes?: number | undefined
+  readonly foreignUrls?: boolean | undefined
+  readonly partial?: Stream.Stream<Uint8Array> | undefined
+}
+
+/** A part of a blob: `offset` of its first byte, and how many bytes; to the end when `length` is absent. @since 0.1.0 */
+export interface Range {
+  readonly offset: number
+  readonly length?: number | undefined
+}
+
+type Transport = RegistryTransport.Service
+type Bytes = Chunk.Chunk<Uint8Array>
+
+interface Place {
+  readonly transport: Transport
+  readonly repository: Reference.Repository
+  readonly digest: Digest.Digest
+  readonly operation: string
+}
+
+/** A body that goes on at `offset`, of a blob of `sizeBytes` if the registry told. */
+interface Opened {
+  readonly pull: Effect.Effect<Bytes, Option.Option<TransportError>>
+  readonly sizeBytes: number | undefined
+}
+
+const blobPath = (place: Place) => `/v2/${place.repository.name}/blobs/${place.digest}`
+
+const broken = (response: RegistryTransport.TransportResponse, detail: string) =>
+  new TransportError({
+    registry: response.context.registry,
+    repository: response.context.repository,
+    operation: response.context.operation,
+    method: response.context.method,
+    url: response.context.url.replace(/[?#].*$/, ""),
+    reason: "protocol",
+    detail,
+    retryable: true
+  })
+
+const contentLength = (response: RegistryTransport.TransportResponse): number | undefined => {
+  const text = response.headers["content-length"]
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+/** Drops the first `count` bytes of what is pulled. */
+const skipping = (pull: Opened["pull"], count: number): Opened["pull"] => {
+  let left = count
+  const next: Opened["pull"] = Effect.flatMap(pull, (chunk) => {
+    if (left === 0) return Effect.succeed(chunk)
+    const kept: Array<Uint8Array> = []
+    for (const bytes of chunk) {
+      const cut = Math.min(left, bytes.byteLength)
+      left -= cut
+      if (cut < bytes.byteLength) kept.push(cut === 0 ? bytes : bytes.subarray(cut))
+    }
+    return kept.length === 0 ? next : Effect.succeed(Chunk.unsafeFromArray(kept))
+  })
+  return next
+}
+
+/** Opens the blob at `offset`. Fails with `TransportError` when the answer does not fit what was asked. */
+const open = Effect.fnUntraced(function* (place: Place, path: string, offset: number, end: number | undefined, etag: string | undefined) {
+  const ranged = offset > 0 || end !== undefined
+  const response = yield* place.transport.execute({
+    operation: place.operation,
+    endpoint: "blob",
+    registry: place.repository.registry,
+    repository: place.repository.name,
+    method: "GET",
+    path,
+    headers: {
+      ...(ranged ? { range: `bytes=${offset}-${end === undefined ? "" : end - 1}` } : {}),
+      ...(ranged && etag !== undefined ? { "if-range": etag } : {})
+    },
+    scopes: [TokenScope.pull(place.repository.name)],
+    read: "pull",
+    priority: "bulk"
+  })
+  const pull = yield* Stream.toPull(response.body)
+  const tag = response.headers["etag"]
+  // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
+  const strong = tag?.startsWith("W/") === true ? undefined : tag
+  if (response.status === 200) {
+    return { pull: skipping(pull, offset), sizeBytes: contentLength(response), etag: strong }
+  }
+  if (response.status === 206 && ranged) {
+    const range = parseContentRange(response.headers["content-range"] ?? "")
+    if (range === undefined || range.start > offset) return yield* broken(response, "the answer is not the range that was asked for")
+    return { pull: skipping(pull, offset - range.start), sizeBytes: range.total, etag: strong }
+  }
+  if (response.status === 206) return yield* broken(response, "a part was sent although the whole was asked for")
+  return yield* response.fail(blobTags)
+})
+
+/** The registry first, then the addresses of a non-distributable layer. */
+const sources = (place: Place, content: Descriptor.Descriptor | undefined, options: Options): ReadonlyArray<string> => {
+  const plainHttp = place.transport.settings(place.repository.registry).scheme === "http"
+  const foreign = options.foreignUrls === false ? [] : (content?.urls ?? [])
+  return [blobPath(place), ...foreign.filter((url) => foreignRefusal(url, plainHttp) === undefined)]
+}
+
+const origin = (place: Place) => ({ registry: place.repository.registry, repository: place.repository.name, operation: place.operation })
+
+/** Waits before a body that broke without a byte is asked for again: 100 ms, doubling, 5 s at most. */
+const rest = (fruitless: number) => (fruitless < 2 ? Effect.void : Effect.sleep(`${Math.min(5000, 100 * 2 ** (fruitless - 2))} millis`))
+
+const download = (
+  transport: Transport,
+  repository: Reference.Repository,
+  content: Descriptor.Descriptor | Digest.Digest,
+  options: Options
+): Effect.Effect<Effect.Effect<Bytes, Option.Option<GetBlobError>>, GetBlobError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const descriptor = typeof content === "string" ? undefined : content
+    const place: Place = { transport, repository, digest: typeof content === "string" ? content : content.digest, operation: "getBlob" }
+    const scope = yield* Effect.scope
+    const hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
+    const maxResumes = options.maxResumes ?? 5
+    const candidates = sources(place, descriptor, options)
+
+    let sizeBytes = descriptor?.size
+    let offset = 0
+    let held: Bytes = Chunk.empty()
+    let source = 0
+    let etag: string | undefined
+    let fruitless = 0
+    let current: { readonly opened: Opened; readonly scope: Scope.CloseableScope } | undefined
+
+    if (options.partial !== undefined) {
+      yield* Stream.runForEach(options.partial, (bytes) =>
+        Effect.sync(() => {
+          hasher.update(bytes)
+          offset += bytes.byteLength
+        })
+      )
+    }
+
+    const closeCurrent = (exit: Exit.Exit<unknown, unknown>) =>
+      Effect.suspend(() => {
+        const closing = current
+        current = undefined
+        return closing === undefined ? Effect.void : Scope.close(closing.scope, exit)
+      })
+
+    const mismatch = (actual: number) => new SizeMismatch({ ...origin(place), expected: sizeBytes ?? actual, actual })
+
+    const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
+      const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+      const exit = yield* Effect.exit(Scope.extend(open(place, candidates[source] ?? blobPath(place), offset, undefined, etag), child))
+      if (Exit.isFailure(exit)) {
+        yield* Scope.close(child, exit)
+        if (source + 1 >= candidates.length || offset > 0) return yield* exit
+        source++
+        return yield* connect
+      }
+      const opened = exit.value
+      current = { opened, scope: child }
+      etag = opened.etag
+      if (opened.sizeBytes !== undefined) {
+        if (sizeBytes !== undefined && sizeBytes !== opened.sizeBytes) return yield* mismatch(opened.sizeBytes)
+        sizeBytes = opened.sizeBytes
+      }
+      return opened
+    })
+
+    const ended: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
+      if (sizeBytes !== undefined && offset !== sizeBytes) return Effect.fail(Option.some(mismatch(offset)))
+      const actual = hasher.digest()
+      if (actual !== place.digest) {
+        return Effect.fail(Option.some(new DigestMismatch({ ...origin(place), expected: place.digest, actual })))
+      }
+      finished = true
+      return Chunk.isEmpty(held) ? Effect.fail(Option.none()) : Effect.succeed(held)
+    })
+    let finished = false
+
+    /** Goes on after a body that broke, as long as there is progress. */
+    const resume = (error: GetBlobError): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
+      Effect.suspend(() => {
+        fruitless++
+        return fruitless > maxResumes
+          ? Effect.fail(Option.some(error))
+          : Effect.zipRight(closeCurrent(Exit.void), Effect.zipRight(rest(fruitless), pull))
+      })
+
+    const accept = (chunk: Bytes): Effect.Effect<Bytes, Option.Option<GetBlobError>> => {
+      const before = offset
+      for (const bytes of chunk) {
+        hasher.update(bytes)
+        offset += bytes.byteLength
+      }
+      if (sizeBytes !== undefined && offset > sizeBytes) return Effect.fail(Option.some(mismatch(offset)))
+      if (offset === before) return pull
+      fruitless = 0
+      const release = held
+      held = chunk
+      return Chunk.isEmpty(release) ? pull : Effect.succeed(release)
+    }
+
+    const pullFrom = (opened: Opened): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
+      Effect.matchEffect(opened.pull, {
+        onSuccess: accept,
+        onFailure: (end) => {
+          if (Option.isSome(end)) return resume(end.value)
+          // A server may end a body early without breaking the connection.
+          if (sizeBytes !== undefined && offset < sizeBytes && fruitless < maxResumes) return resume(mismatch(offset))
+          return ended
+        }
+      })
+
+    const pull: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
+      if (finished) return Effect.fail(Option.none())
+      if (current !== undefined) return pullFrom(current.opened)
+      if (sizeBytes !== undefined && offset === sizeBytes && offset > 0) return ended
+      return Effect.matchEffect(connect, {
+        onSuccess: pullFrom,
+        onFailure: (error) => (error._tag === "TransportError" && offset > 0 ? resume(error) : Effect.fail(Option.some(error)))
+      })
+    })
+    return pull
+  })
+
+/**
+ * The bytes of a blob. A descriptor's `data` is used without any request; with a bare digest the size is what the registry announces.
+ *
+ * @since 0.1.0
+ */
+export const stream = (
+  transport: Transport,
+  repository: Reference.Repository,
+  content: Descriptor.Descriptor | Digest.Digest,
+  options: Options = {}
+): Stream.Stream<Uint8Array, GetBlobError> => {
+  const remote = Stream.unwrapScoped(
+    Effect.map(download(transport, repository, content, options), (pull) => Stream.repeatEffectChunkOption(pull))
+  )
+  if (typeof content === "string" || content.data === undefined) return remote
+  return Stream.unwrap(
+    Effect.map(Descriptor.content(content), (data) => Option.match(data, { onNone: () => remote, onSome: (bytes) => Stream.make(bytes) }))
+  )
+}
+
+/**
+ * Some bytes of a blob, as the registry sends them: a part has no digest to verify. Broken bodies are gone on with.
+ *
+ * @since 0.1.0
+ */
+export const streamRange = (
+  transport: Transport,
+  repository: Reference.Repository,
+  digest: Digest.Digest,
+  range: Range,
+  options: Pick<Options, "maxResumes"> = {}
+): Stream.Stream<Uint8Array, GetBlobError> => {
+  const place: Place = { transport, repository, digest, operation: "getBlobRange" }
+  const end = range.length === undefined ? undefined : range.offset + range.length
+  const from = (offset: number, fruitless: number): Stream.Stream<Uint8Array, GetBlobError> => {
+    if (end !== undefined && offset >= end) return Stream.empty
+    let reached = offset
+    const part = Stream.unwrapScoped(
+      Effect.map(open(place, blobPath(place), offset, end, undefined), (opened) => Stream.repeatEffectChunkOption(opened.pull))
+    )
+    const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (chunk) => {
+      for (const bytes of chunk) reached += bytes.byteLength
+      return chunk
+    })
+    return Stream.catchAll(counted, (error) => {
+      const again = reached > offset ? 1 : fruitless + 1
+      if (error._tag !== "TransportError" || again > (options.maxResumes ?? 5)) return Stream.fail(error)
+      return Stream.unwrap(Effect.as(rest(again), from(reached, again)))
+    })
+  }
+  return from(range.offset, 0)
+}
+
+/** At most `count` bytes, should the registry send more than the range. */
+const takeBytes = <E>(self: Stream.Stream<Uint8Array, E>, count: number): Stream.Stream<Uint8Array, E> =>
+  self.pipe(
+    Stream.mapAccum(count, (left, bytes) => [left - bytes.byteLength, { bytes: bytes.subarray(0, Math.max(0, left)), left }] as const),
+    Stream.takeUntil(({ bytes, left }) => bytes.byteLength >= left),
+    Stream.map(({ bytes }) => bytes)
+  )

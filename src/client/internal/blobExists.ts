@@ -1,0 +1,25 @@
+import * as Effect from "effect/Effect"
+import * as TokenScope from "../../auth/TokenScope.ts"
+import type * as Digest from "../../model/Digest.ts"
+import { blobTags } from "./errors.ts"
+import type { Place } from "./uploadSession.ts"
+
+/**
+ * Whether the repository holds the blob. 403 and 405 count as no: some registries answer so for what is missing, and the upload will tell.
+ *
+ * @internal
+ */
+export const existsForUpload = Effect.fnUntraced(function* (place: Place, digest: Digest.Digest) {
+  const response = yield* place.transport.execute({
+    operation: place.operation,
+    endpoint: "blob",
+    registry: place.repository.registry,
+    repository: place.repository.name,
+    method: "HEAD",
+    path: `/v2/${place.repository.name}/blobs/${digest}`,
+    scopes: [TokenScope.push(place.repository.name), ...place.mountFrom.map(TokenScope.pull)]
+  })
+  if (response.status === 200) return true
+  if (response.status === 404 || response.status === 403 || response.status === 405) return false
+  return yield* response.fail(blobTags)
+}, Effect.scoped)

@@ -1,0 +1,175 @@
+/**
+ * What is known about each registry host: how it is reached, how much it may be asked at once and how it likes its uploads.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+
+/**
+ * `https`, `http`, or `auto`: https first and plain http as a fall-back, for local and private registries only.
+ *
+ * @since 0.1.0
+ */
+export const Scheme = Schema.Literal("auto", "https", "http")
+
+/** @since 0.1.0 */
+export type Scheme = typeof Scheme.Type
+
+/**
+ * How blobs are uploaded: `single` one `PUT` with the whole body, `streamed` one `PATCH` without `Content-Range`, `chunked` one `PATCH` of
+ * `chunkBytes` after another, `auto` single for content of known digest and streamed otherwise, falling back as the registry demands.
+ *
+ * @since 0.1.0
+ */
+export const UploadPlan = Schema.Literal("auto", "single", "streamed", "chunked")
+
+/** @since 0.1.0 */
+export type UploadPlan = typeof UploadPlan.Type
+
+/**
+ * Trust towards one host, in PEM: extra certificate authorities, a client certificate with its key, or no verification at all.
+ *
+ * @since 0.1.0
+ */
+export const TlsSettings = Schema.Struct({
+  ca: Schema.optional(Schema.Array(Schema.String)),
+  certificate: Schema.optional(Schema.String),
+  key: Schema.optional(Schema.Redacted(Schema.String)),
+  verify: Schema.optional(Schema.Boolean)
+})
+
+/** @since 0.1.0 */
+export type TlsSettings = typeof TlsSettings.Type
+
+/**
+ * What a mirror may answer: `pull` content by digest, `resolve` tags to digests, `list` tags, `referrers`.
+ *
+ * @since 0.1.0
+ */
+export const MirrorCapability = Schema.Literal("pull", "resolve", "list", "referrers")
+
+/** @since 0.1.0 */
+export type MirrorCapability = typeof MirrorCapability.Type
+
+/**
+ * A host that answers reads in place of a registry, with credentials of its own. With `proxy` the name of the mirrored registry is sent as
+ * `ns` (distribution-spec «Registry Proxying»).
+ *
+ * @since 0.1.0
+ */
+export const Mirror = Schema.Struct({
+  url: Schema.String.pipe(Schema.pattern(/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/)),
+  capabilities: Schema.optionalWith(Schema.Array(MirrorCapability), { default: () => ["pull", "resolve"] }),
+  proxy: Schema.optionalWith(Schema.Boolean, { default: () => false })
+})
+
+/** @since 0.1.0 */
+export type Mirror = typeof Mirror.Type
+
+/**
+ * The settings of one host.
+ *
+ * - `concurrency`: requests that may be under way at once, for reads and for writes each
+ * - `requestsPerSecond`: requests that may start in a second; no limit when absent
+ * - `pageSize`: `n` of listings; 0 leaves it to the registry
+ * - `uploadPlan`, `chunkBytes`: how blobs are sent and how large a chunk is
+ * - `anonymousMount`: mounts without `from` are tried; `mountOrigin`: `origin=` is sent along with a mount (Google only)
+ * - `referrersFallback`: the fall-back tag is read and kept where the registry has no referrers API
+ * - `trustedRealms`: hosts of token services that may change without being refused
+ *
+ * @since 0.1.0
+ */
+export const HostSettings = Schema.Struct({
+  scheme: Scheme,
+  tls: TlsSettings,
+  mirrors: Schema.Array(Mirror),
+  concurrency: Schema.Int.pipe(Schema.positive()),
+  requestsPerSecond: Schema.optional(Schema.Number.pipe(Schema.positive())),
+  pageSize: Schema.Int.pipe(Schema.nonNegative()),
+  uploadPlan: UploadPlan,
+  chunkBytes: Schema.Int.pipe(Schema.positive()),
+  anonymousMount: Schema.Boolean,
+  mountOrigin: Schema.Boolean,
+  referrersFallback: Schema.Boolean,
+  trustedRealms: Schema.Array(Schema.String)
+})
+
+/** @since 0.1.0 */
+export type HostSettings = typeof HostSettings.Type
+
+/** @since 0.1.0 */
+export const defaults: HostSettings = {
+  scheme: "auto",
+  tls: {},
+  mirrors: [],
+  concurrency: 16,
+  pageSize: 1000,
+  uploadPlan: "auto",
+  chunkBytes: 16 * 1024 * 1024,
+  anonymousMount: false,
+  mountOrigin: false,
+  referrersFallback: true,
+  trustedRealms: []
+}
+
+/**
+ * Settings by host: a name as it stands in references (`ghcr.io`, `localhost:5000`), `*.example.com` for every name below, or `*` for all.
+ * The most specific entry is laid over `defaults`.
+ *
+ * @since 0.1.0
+ */
+export const Options = Schema.Record({ key: Schema.String, value: Schema.partialWith(HostSettings, { exact: true }) })
+
+/** @since 0.1.0 */
+export type Options = typeof Options.Type
+
+/** @since 0.1.0 */
+export interface Service {
+  /** The settings of a registry, or of a mirror by its host. */
+  readonly get: (host: string) => HostSettings
+}
+
+/**
+ * The settings of all hosts; the built-in defaults where nothing is provided.
+ *
+ * @since 0.1.0
+ */
+export class RegistryHosts extends Context.Reference<RegistryHosts>()("effect-oci/RegistryHosts", {
+  defaultValue: (): Service => make({})
+}) {}
+
+const ancestors = (host: string): ReadonlyArray<string> => {
+  const labels = host.split(".")
+  return [host, ...labels.slice(1).map((_, index) => `*.${labels.slice(index + 1).join(".")}`), "*"]
+}
+
+/** @since 0.1.0 */
+export const make = (options: Options): Service => {
+  const entries = new Map(Object.entries(options).map(([host, settings]) => [host.toLowerCase(), settings]))
+  return {
+    get: (host) => {
+      const key = ancestors(host.toLowerCase()).find((candidate) => entries.has(candidate))
+      return key === undefined ? defaults : { ...defaults, ...entries.get(key) }
+    }
+  }
+}
+
+/** @since 0.1.0 */
+export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(RegistryHosts, make(options))
+
+/**
+ * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise.
+ *
+ * @since 0.1.0
+ */
+export const layerConfig = (name = "OCI_REGISTRY_HOSTS"): Layer.Layer<never, ConfigError.ConfigError> =>
+  Layer.effect(RegistryHosts, Effect.map(Schema.Config(name, Schema.parseJson(Options)).pipe(Config.withDefault<Options>({})), make))
+
+/** The client key of a host, unwrapped where the connection is made. @since 0.1.0 */
+export const tlsKey = (tls: TlsSettings): string | undefined => (tls.key === undefined ? undefined : Redacted.value(tls.key))

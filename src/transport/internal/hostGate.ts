@@ -1,0 +1,179 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+
+/**
+ * The limits of one host, shared by all requests to it: how many are under way (reads and writes apart, so that a copy inside one
+ * registry never waits for itself), how many start in a second, and a pause all of them keep when the host asked for one.
+ *
+ * @internal
+ */
+export interface HostGate {
+  /** Waits for a place. The place must be given back with `Pass.leave`. */
+  readonly enter: (lane: Lane, priority: Priority) => Effect.Effect<Pass>
+  /** Nothing starts before this time, in epoch milliseconds. */
+  readonly pauseUntil: (millis: number) => Effect.Effect<void>
+  /** Places taken now, for tests and metrics. */
+  readonly taken: Effect.Effect<{ readonly read: number; readonly write: number }>
+}
+
+/** @internal */
+export type Lane = "read" | "write"
+
+/** Small requests overtake bulky ones. @internal */
+export type Priority = "small" | "bulk"
+
+/** @internal */
+export interface Pass {
+  /**
+   * Runs one pull of a body. A body whose consumer rests gives its place to whoever waits, and takes one again here: any number of bodies
+   * may be open, and none of them can keep the others from ending.
+   */
+  readonly moving: <A, E, R>(pull: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly leave: Effect.Effect<void>
+}
+
+interface Holder {
+  state: "moving" | "resting" | "parked" | "left"
+  /** Counts the pulls, to tell a body at rest from one between two pulls. */
+  pulls: number
+}
+
+interface Waiter {
+  readonly holder: Holder
+  readonly resume: () => void
+}
+
+/** How long a body's consumer must have pulled nothing before its place is lent. */
+const restBeforeLending = Duration.millis(100)
+
+class Places {
+  private readonly queues: Record<Priority, Array<Waiter>> = { small: [], bulk: [] }
+  private readonly resting = new Set<Holder>()
+  private readonly limit: number
+  taken = 0
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  take(holder: Holder, priority: Priority): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.taken < this.limit) {
+        this.taken++
+        holder.state = "moving"
+        return Effect.void
+      }
+      return Effect.raceFirst(this.wait(holder, priority), this.borrow(holder))
+    })
+  }
+
+  private wait(holder: Holder, priority: Priority): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      const queue = this.queues[priority]
+      const waiter: Waiter = { holder, resume: () => resume(Effect.void) }
+      queue.push(waiter)
+      return Effect.sync(() => this.withdraw(holder))
+    })
+  }
+
+  private withdraw(holder: Holder): void {
+    for (const queue of Object.values(this.queues)) {
+      const index = queue.findIndex((waiter) => waiter.holder === holder)
+      if (index >= 0) queue.splice(index, 1)
+    }
+  }
+
+  private borrow(holder: Holder): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const candidates = Array.from(this.resting, (lender) => ({ lender, pulls: lender.pulls }))
+      return Effect.flatMap(Effect.sleep(restBeforeLending), () => {
+        if (holder.state === "moving") return Effect.void
+        const found = candidates.find(({ lender, pulls }) => lender.state === "resting" && lender.pulls === pulls)
+        if (found === undefined) return this.borrow(holder)
+        this.withdraw(holder)
+        this.resting.delete(found.lender)
+        found.lender.state = "parked"
+        holder.state = "moving"
+        return Effect.void
+      })
+    })
+  }
+
+  rest(holder: Holder): void {
+    if (holder.state !== "moving") return
+    holder.state = "resting"
+    this.resting.add(holder)
+  }
+
+  /** Goes on moving without waiting, unless the place was lent meanwhile. */
+  move(holder: Holder): boolean {
+    if (holder.state === "parked") return false
+    if (holder.state === "resting") {
+      this.resting.delete(holder)
+      holder.state = "moving"
+    }
+    holder.pulls++
+    return true
+  }
+
+  release(holder: Holder): void {
+    const held = holder.state === "moving" || holder.state === "resting"
+    this.resting.delete(holder)
+    holder.state = "left"
+    if (!held) return
+    const next = this.queues.small.shift() ?? this.queues.bulk.shift()
+    if (next === undefined) {
+      this.taken--
+    } else {
+      next.holder.state = "moving"
+      next.resume()
+    }
+  }
+}
+
+/** @internal */
+export const make = (limits: { readonly concurrency: number; readonly requestsPerSecond?: number | undefined }): HostGate => {
+  const lanes: Record<Lane, Places> = { read: new Places(limits.concurrency), write: new Places(limits.concurrency) }
+  const interval = limits.requestsPerSecond === undefined ? 0 : 1000 / limits.requestsPerSecond
+  let nextStart = 0
+  let pausedUntil = 0
+
+  const untilOpen: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    pausedUntil > now ? Effect.zipRight(Effect.sleep(Duration.millis(pausedUntil - now)), untilOpen) : Effect.void
+  )
+
+  const slot = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (interval === 0) return Effect.void
+    const start = Math.max(now, nextStart)
+    nextStart = start + interval
+    return start > now ? Effect.sleep(Duration.millis(start - now)) : Effect.void
+  })
+
+  const enter = (lane: Lane, priority: Priority): Effect.Effect<Pass> =>
+    Effect.suspend(() => {
+      const places = lanes[lane]
+      const holder: Holder = { state: "left", pulls: 0 }
+      const leave = Effect.sync(() => places.release(holder))
+      const rest = Effect.sync(() => places.rest(holder))
+      const pass: Pass = {
+        moving: (pull) =>
+          Effect.suspend(() => Effect.ensuring(places.move(holder) ? pull : Effect.zipRight(places.take(holder, priority), pull), rest)),
+        leave
+      }
+      return Effect.zipRight(places.take(holder, priority), Effect.zipRight(untilOpen, slot)).pipe(
+        // A place that was given in the very moment of the interruption is given back.
+        Effect.onInterrupt(() => leave),
+        Effect.as(pass)
+      )
+    })
+
+  return {
+    enter,
+    pauseUntil: (millis) =>
+      Effect.sync(() => {
+        pausedUntil = Math.max(pausedUntil, millis)
+      }),
+    taken: Effect.sync(() => ({ read: lanes.read.taken, write: lanes.write.taken }))
+  }
+}
