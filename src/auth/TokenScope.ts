@@ -44,6 +44,23 @@ export const catalog = "registry:catalog:*"
 /** The scope for the search of the v1 API. @since 0.1.0 */
 export const search = "registry:catalog:search"
 
+/** A repository of a registry, as a mount sees it. @since 0.1.0 */
+export interface Place {
+  readonly registry: string
+  readonly name: string
+}
+
+/**
+ * The scopes of an upload with blobs to mount: the target's first, since some services look at the first one only, then `pull` on every
+ * other repository of the same registry.
+ *
+ * @since 0.1.0
+ */
+export const upload = (target: Place, mountFrom: Iterable<Place> = []): ReadonlyArray<string> => {
+  const sources = [...mountFrom].filter((source) => source.registry === target.registry && source.name !== target.name)
+  return [push(target.name), ...new Set(sources.map((source) => pull(source.name)))]
+}
+
 const parseOne = (scope: string): TokenScope => {
   const first = scope.indexOf(":")
   const last = scope.lastIndexOf(":")

@@ -4,7 +4,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Origin from "../../http/internal/origin.ts"
 import type { Wire } from "../../http/internal/Wire.ts"
-import { sanitizeUrl } from "../../model/internal/sanitize.ts"
 import * as RegistryError from "../../model/RegistryError.ts"
 import * as AccessToken from "../AccessToken.ts"
 import * as Challenge from "../Challenge.ts"
@@ -86,7 +85,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
   Effect.sync(() => {
     const { registry } = options
     let known = options.challenges.filter(isSupported)
-    let pinnedRealm: string | undefined
+    const realmPolicy = RealmPolicy.make(options)
     const refreshTokens = Recent.make<Credentials.Credentials>(memory)
     const learnedScopes = Recent.make<ReadonlyArray<string>>(memory)
     const issued = Recent.make<Issued>(memory)
@@ -101,29 +100,11 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
     const nameOf = (need: Need) => TokenScope.normalize(need.scopes).join(" ")
     const scopesFor = (need: Need) => learnedScopes.get(nameOf(need)) ?? TokenScope.merge([], need.scopes)
 
-    /** A registry that names another token service than before, once credentials are at stake, may have been taken over. */
-    const pin = (need: Need, realm: string) =>
-      Effect.suspend(() => {
-        const url = Origin.parse(realm)
-        if (url === undefined || RealmPolicy.isTrusted(options, url)) return Effect.void
-        pinnedRealm ??= url.host
-        if (pinnedRealm === url.host) return Effect.void
-        return new RegistryError.InsecureRealm({
-          registry,
-          repository: need.repository,
-          operation: need.context.operation,
-          realm: sanitizeUrl(realm),
-          reason: `the registry named ${pinnedRealm} before`
-        })
-      })
-
     const ask = (need: Need, challenge: Challenge.Challenge, scopes: ReadonlyArray<string>, credentials: Credentials.Credentials) =>
       exchange(options.wire, {
         challenge,
         registry,
-        origin: options.origin,
-        plainHttp: options.plainHttp,
-        trustedRealms: options.trustedRealms,
+        realmPolicy,
         scopes,
         credentials,
         clientId: options.clientId,
@@ -170,7 +151,6 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       }
       const realm = challenge.parameters["realm"]
       if (realm === undefined) return yield* challengeError(need, "the Bearer challenge names no realm")
-      if (!Credentials.isAnonymous(credentials)) yield* pin(need, realm)
       const key: TokenKey = {
         registry,
         realm,

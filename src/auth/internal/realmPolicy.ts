@@ -15,39 +15,59 @@ export interface Registry {
 const asSeen = (registry: Registry): URL | undefined =>
   Origin.parse(registry.origin.replace(/^https?:/, registry.plainHttp ? "http:" : "https:"))
 
-/** Whether the user vouches for the host, named with or without its port. @internal */
-export const isTrusted = (registry: Pick<Registry, "trustedRealms">, realm: URL): boolean =>
-  registry.trustedRealms?.some((host) => host === realm.host || host === realm.hostname) ?? false
+/**
+ * Which token services a registry may send us to. Made once per registry, since it remembers the first one that was trusted with
+ * credentials: a registry that names another one later may have been taken over.
+ *
+ * @internal
+ */
+export interface RealmPolicy {
+  /** Why this realm may not be asked; `undefined` when it may. `withCredentials`: they would go there. */
+  readonly check: (realm: string, options: { readonly withCredentials: boolean }) => Effect.Effect<string | undefined>
+  /**
+   * Why a token service may not redirect there: what it may not do for itself, it may not do for the registry; and a body that holds a
+   * credential stays with the service it was written for.
+   */
+  readonly redirectRefusal: (method: string) => (from: URL, to: URL) => string | undefined
+}
 
 const withUser = (url: URL): string | undefined =>
   url.username !== "" || url.password !== "" ? "it carries a user name or password" : undefined
 
 /**
- * Why a registry may not send us to this token service (go-containerregistry `validateRealmURL`, and the names behind it as far as they can be
- * looked up): https, or http when the registry is plain http; no address that is internal, unless the registry is as internal itself.
+ * https, or http when the registry is plain http; no address that is internal, unless the registry is as internal itself
+ * (go-containerregistry `validateRealmURL`, and the addresses behind names as far as they can be looked up).
  *
  * @internal
  */
-export const check = (registry: Registry, realm: string): Effect.Effect<string | undefined> => {
-  const from = asSeen(registry)
-  const to = /^[a-z][a-z0-9+.-]*:\/\/[\x21-\x7e]+$/i.test(realm) ? Origin.parse(realm) : undefined
-  if (from === undefined) return Effect.succeed("the address of the registry is not a URL")
-  if (to === undefined) return Effect.succeed("it is not an absolute URL")
-  const reason = withUser(to)
-  return reason === undefined ? AddressPolicy.check(from, to, { allowInternal: isTrusted(registry, to) }) : Effect.succeed(reason)
-}
+export const make = (registry: Registry): RealmPolicy => {
+  const source = asSeen(registry)
+  let pinned: string | undefined
 
-/**
- * Why a token service may not redirect there: what it may not do for itself, it may not do for the registry; and a body that holds a
- * credential stays with the service it was written for.
- *
- * @internal
- */
-export const redirectRefusal =
-  (registry: Registry, method: string) =>
-  (from: URL, to: URL): string | undefined => {
-    const source = asSeen(registry)
+  /** The user vouches for the host, named with or without its port. */
+  const isTrusted = (url: URL) => registry.trustedRealms?.some((host) => host === url.host || host === url.hostname) ?? false
+
+  const pin = (url: URL): string | undefined => {
+    if (isTrusted(url)) return undefined
+    pinned ??= url.host
+    return pinned === url.host ? undefined : `the registry named ${pinned} before`
+  }
+
+  const check: RealmPolicy["check"] = (realm, { withCredentials }) => {
+    const url = /^[a-z][a-z0-9+.-]*:\/\/[\x21-\x7e]+$/i.test(realm) ? Origin.parse(realm) : undefined
+    if (source === undefined) return Effect.succeed("the address of the registry is not a URL")
+    if (url === undefined) return Effect.succeed("it is not an absolute URL")
+    const form = withUser(url)
+    if (form !== undefined) return Effect.succeed(form)
+    const address = AddressPolicy.check(source, url, { allowInternal: isTrusted(url) })
+    return Effect.map(address, (reason) => reason ?? (withCredentials ? pin(url) : undefined))
+  }
+
+  const redirectRefusal: RealmPolicy["redirectRefusal"] = (method) => (from, to) => {
     if (source === undefined) return "the address of the registry is not a URL"
     if (method !== "GET" && !Origin.same(from, to)) return "credentials are not sent on to another host"
-    return withUser(to) ?? (isTrusted(registry, to) ? undefined : AddressPolicy.refusal(source, to))
+    return withUser(to) ?? (isTrusted(to) ? undefined : AddressPolicy.refusal(source, to))
   }
+
+  return { check, redirectRefusal }
+}

@@ -9,7 +9,7 @@ import * as RegistryError from "../../model/RegistryError.ts"
 import * as AccessToken from "../AccessToken.ts"
 import type { Challenge } from "../Challenge.ts"
 import * as Credentials from "../Credentials.ts"
-import * as RealmPolicy from "./realmPolicy.ts"
+import type { RealmPolicy } from "./realmPolicy.ts"
 import * as TokenRequest from "./tokenRequest.ts"
 
 /** @internal */
@@ -28,10 +28,7 @@ export type ExchangeFailure =
 export interface ExchangeOptions {
   readonly challenge: Challenge
   readonly registry: string
-  /** Where the challenge came from. */
-  readonly origin: string
-  readonly plainHttp: boolean
-  readonly trustedRealms?: ReadonlyArray<string> | undefined
+  readonly realmPolicy: RealmPolicy
   /** The most important first. */
   readonly scopes: ReadonlyArray<string>
   readonly credentials: Credentials.Credentials
@@ -91,7 +88,7 @@ export const exchange = Effect.fnUntraced(function* (wire: Wire, options: Exchan
 })
 
 const admit = Effect.fnUntraced(function* (options: ExchangeOptions, realm: string) {
-  const reason = yield* RealmPolicy.check(options, realm)
+  const reason = yield* options.realmPolicy.check(realm, { withCredentials: !Credentials.isAnonymous(options.credentials) })
   if (reason !== undefined) yield* new RegistryError.InsecureRealm({ ...placeOf(options), realm: sanitizeUrl(realm), reason })
 })
 
@@ -142,7 +139,7 @@ const send = Effect.fnUntraced(function* (wire: Wire, options: ExchangeOptions, 
     ...(form === undefined ? {} : { body: HttpBody.text(form, "application/x-www-form-urlencoded") }),
     context
   }
-  const response = yield* wire.send(request, { allowRedirect: RealmPolicy.redirectRefusal(options, method) })
+  const response = yield* wire.send(request, { allowRedirect: options.realmPolicy.redirectRefusal(method) })
   const answer: Answer = { context, status: response.status, body: yield* response.text(bodyLimitBytes), headers: response.headers }
   return answer
 }, Effect.scoped)
