@@ -46,10 +46,11 @@ export interface DescriptorEncoded {
   readonly artifactType?: string | null
 }
 
-const Size = Schema.Int.pipe(Schema.between(0, Number.MAX_SAFE_INTEGER, { message: () => "a size is a whole number of bytes" }))
+const Size = Schema.Int.pipe(Schema.between(0, Number.MAX_SAFE_INTEGER, { identifier: "a whole number of bytes" }))
 
 /** The JSON form. Unknown members and algorithms are fine (image-spec «Digests»); sizes are whole and never negative. @since 0.1.0 */
 export const Descriptor: Schema.Schema<Descriptor, DescriptorEncoded> = open(
+  "Descriptor",
   Schema.Struct({
     mediaType: Schema.String,
     digest: Digest.Digest,

@@ -22,6 +22,7 @@ const name = Schema.optionalWith(Schema.String, { exact: true, nullable: true, d
 
 /** How to find out whether a container still works: Docker's addition. Durations are nanoseconds. @since 0.1.0 */
 export const Healthcheck = open(
+  "Healthcheck",
   Schema.Struct({
     Test: optional(Strings),
     Interval: optional(Schema.Number),
@@ -34,6 +35,7 @@ export const Healthcheck = open(
 
 /** What a container of this image runs with unless told otherwise. @since 0.1.0 */
 export const ContainerConfig = open(
+  "ContainerConfig",
   Schema.Struct({
     User: optional(Schema.String),
     ExposedPorts: optional(NameSet),
@@ -59,6 +61,7 @@ export type ContainerConfig = typeof ContainerConfig.Type
 
 /** The unpacked layers, base first, in the order of the manifest's `layers`. @since 0.1.0 */
 export const RootFs = open(
+  "RootFs",
   Schema.Struct({
     type: Schema.optionalWith(Schema.String, { exact: true, nullable: true, default: () => "layers" }),
     diff_ids: Schema.optionalWith(Schema.Array(Digest.Digest), { exact: true, nullable: true, default: () => [] })
@@ -70,6 +73,7 @@ export type RootFs = typeof RootFs.Type
 
 /** One step of the build. Those with `empty_layer` have no entry in `diff_ids`. `created` is RFC 3339 text. @since 0.1.0 */
 export const HistoryEntry = open(
+  "HistoryEntry",
   Schema.Struct({
     created: optional(Schema.String),
     created_by: optional(Schema.String),
@@ -89,6 +93,7 @@ export type HistoryEntry = typeof HistoryEntry.Type
  * @since 0.1.0
  */
 export const ImageConfig = open(
+  "ImageConfig",
   Schema.Struct({
     created: optional(Schema.String),
     author: optional(Schema.String),

@@ -45,6 +45,7 @@ const name = Schema.optionalWith(Schema.String, { exact: true, nullable: true, d
 
 /** The JSON form. Members it does not know are kept. @since 0.1.0 */
 export const Platform: Schema.Schema<Platform, PlatformEncoded> = open(
+  "Platform",
   Schema.Struct({
     architecture: name,
     os: name,

@@ -189,12 +189,14 @@ describe("matches", () => {
     { wanted: "linux/amd64:1.0", yes: ["linux/amd64:2.0"], no: [] }
   ]
 
-  it.each(table.flatMap(({ wanted, yes, no }) => [...yes.map((_) => [wanted, _, true]), ...no.map((_) => [wanted, _, false])] as const))(
-    "%s, %s: %s",
-    (wanted, given, expected) => {
-      expect(Platform.matches(parsed(wanted), parsed(given))).toBe(expected)
-    }
-  )
+  const cases = table.flatMap(({ wanted, yes, no }) => [
+    ...yes.map((given) => ({ wanted, given, expected: true })),
+    ...no.map((given) => ({ wanted, given, expected: false }))
+  ])
+
+  it.each(cases)("$wanted, $given: $expected", ({ wanted, given, expected }) => {
+    expect(Platform.matches(parsed(wanted), parsed(given))).toBe(expected)
+  })
 
   it("an entry may not ask for OS features that are not wanted", () => {
     const windows = parsed("windows/amd64")
