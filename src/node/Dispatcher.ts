@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as RegistryHosts from "../transport/RegistryHosts.ts"
+import * as ProxyConnections from "./internal/proxyConnections.ts"
 import * as ProxyRules from "./internal/proxyRules.ts"
 import * as Trust from "./internal/trust.ts"
 
@@ -88,9 +89,11 @@ const proxySettings = (proxy: "environment" | "none" | ProxySettings): Effect.Ef
 }
 
 const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): Undici.Dispatcher => {
+  const connectTimeoutMillis = Duration.toMillis(options.connectTimeout ?? "30 seconds")
   const connect = {
-    timeout: Duration.toMillis(options.connectTimeout ?? "30 seconds"),
-    allowH2: options.http2 ?? false
+    timeout: connectTimeoutMillis,
+    allowH2: options.http2 ?? false,
+    ...(origin.protocol === "https:" ? Trust.connectOptions(options.tls?.(origin.origin) ?? {}) : undefined)
   }
   const pool = {
     connections: options.connections ?? null,
@@ -100,18 +103,8 @@ const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): U
     bodyTimeout: 0,
     allowH2: options.http2 ?? false
   }
-  const tls = origin.protocol === "https:" ? Trust.connectOptions(options.tls?.(origin.origin) ?? {}) : {}
   return Option.match(ProxyRules.proxyFor(origin, proxies), {
-    onNone: () => new Undici.Pool(origin, { ...pool, connect: { ...connect, ...tls } }),
-    onSome: (uri) =>
-      new Undici.ProxyAgent({
-        ...pool,
-        uri: Redacted.value(uri),
-        // Plain http goes to the proxy as a request for an absolute URL: few proxies allow tunnels to port 80.
-        proxyTunnel: false,
-        requestTls: { ...connect, ...tls },
-        proxyTls: connect,
-        factory: (target, given) => new Undici.Pool(target, { ...pool, ...given })
-      })
+    onNone: () => new Undici.Pool(origin, { ...pool, connect }),
+    onSome: (uri) => ProxyConnections.make({ proxy: new URL(Redacted.value(uri)), origin, connectTimeoutMillis, pool, connect })
   })
 }

@@ -1,0 +1,85 @@
+/** Connections through a proxy, made by hand: undici's own agent tries again for ever when a proxy hangs up on `CONNECT`. */
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type * as Net from "node:net"
+import * as Undici from "@effect/platform-node/Undici"
+
+export interface Settings {
+  readonly proxy: URL
+  readonly origin: URL
+  readonly connectTimeoutMillis: number
+  readonly pool: Undici.Pool.Options
+  readonly connect: Undici.buildConnector.BuildOptions
+}
+
+/** The proxy did not make the tunnel. */
+class TunnelRefused extends Error {
+  readonly code = "ERR_PROXY_TUNNEL"
+}
+
+/** Tunnels for https. Plain http asks the proxy for the absolute URL instead: few proxies allow tunnels to port 80. */
+export const make = (settings: Settings): Undici.Dispatcher => {
+  const { proxy } = settings
+  if (proxy.protocol !== "http:" && proxy.protocol !== "https:")
+    throw new TypeError(`a proxy of the kind ${proxy.protocol} is not supported`)
+  return settings.origin.protocol === "https:" ? tunnels(settings) : forwarded(settings)
+}
+
+const tunnels = ({ connect, connectTimeoutMillis, origin, pool, proxy }: Settings): Undici.Dispatcher => {
+  const handshake = Undici.buildConnector(connect)
+  const target = `${origin.hostname}:${origin.port === "" ? 443 : origin.port}`
+  return new Undici.Pool(origin, {
+    ...pool,
+    connect: (options, callback) =>
+      openTunnel(proxy, target, connectTimeoutMillis, (error, socket) =>
+        socket === undefined ? callback(error, null) : handshake({ ...options, httpSocket: socket }, callback)
+      )
+  })
+}
+
+type Opened = (...result: [error: Error, socket: undefined] | [error: undefined, socket: Net.Socket]) => void
+
+const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: Opened): void => {
+  const { request } = proxy.protocol === "https:" ? Https : Http
+  const asked = request({
+    method: "CONNECT",
+    host: proxy.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: proxy.port === "" ? (proxy.protocol === "https:" ? 443 : 80) : proxy.port,
+    path: target,
+    headers: { host: target, ...authorization(proxy) },
+    agent: false,
+    timeout: timeoutMillis
+  })
+  asked.once("timeout", () => asked.destroy(new TunnelRefused("the proxy did not answer in time")))
+  asked.once("error", (error) => opened(error, undefined))
+  asked.once("connect", (answer, socket, head) => {
+    socket.setTimeout(0)
+    if (answer.statusCode === 200) {
+      if (head.byteLength > 0) socket.unshift(head)
+      return opened(undefined, socket)
+    }
+    socket.destroy()
+    opened(new TunnelRefused(`the proxy answered CONNECT ${target} with status ${answer.statusCode}`), undefined)
+  })
+  asked.end()
+}
+
+const forwarded = ({ connect, origin, pool, proxy }: Settings): Undici.Dispatcher =>
+  new Undici.Pool(proxy.origin, { ...pool, connect }).compose(
+    (dispatch) => (options, handler) =>
+      dispatch(
+        {
+          ...options,
+          path: `${origin.origin}${options.path}`,
+          // The headers of our client: a record with lower-case names.
+          headers: { host: origin.host, ...Object(options.headers), ...authorization(proxy) }
+        },
+        handler
+      )
+  )
+
+const authorization = (proxy: URL): Readonly<Record<string, string>> => {
+  if (proxy.username === "") return {}
+  const user = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
+  return { "proxy-authorization": `Basic ${Buffer.from(user).toString("base64")}` }
+}
