@@ -1,0 +1,73 @@
+/**
+ * Everything a program on Node needs to talk to registries: undici with our dispatcher, credentials from docker's and podman's files,
+ * tokens in memory and the default retries.
+ *
+ * ```ts
+ * program.pipe(Effect.provide(NodeRegistry.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Dns from "node:dns/promises"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Keychain from "../auth/Keychain.ts"
+import * as TokenCache from "../auth/TokenCache.ts"
+import * as RegistryClient from "../client/RegistryClient.ts"
+import { NameResolver } from "../http/internal/addressPolicy.ts"
+import * as RegistryHosts from "../transport/RegistryHosts.ts"
+import * as RegistryTransport from "../transport/RegistryTransport.ts"
+import * as RetryPolicy from "../transport/RetryPolicy.ts"
+import type * as Dispatcher from "./Dispatcher.ts"
+import * as UndiciClient from "./UndiciClient.ts"
+
+/**
+ * - `hosts`: settings by host, instead of those of `RegistryHosts` in the context
+ * - `keychain`: where credentials come from instead of docker's and podman's files
+ * - `retry`, `transport`, `dispatcher`: the options of `RetryPolicy`, `RegistryTransport` and `Dispatcher`
+ *
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly hosts?: RegistryHosts.Options | undefined
+  readonly keychain?: Layer.Layer<Keychain.Keychain> | undefined
+  readonly retry?: RetryPolicy.Options | undefined
+  readonly transport?: RegistryTransport.Options | undefined
+  readonly dispatcher?: Omit<Dispatcher.Options, "tls"> | undefined
+}
+
+/** What the layers provide. @since 0.1.0 */
+export type Registry = RegistryClient.RegistryClient | RegistryTransport.RegistryTransport | HttpClient.HttpClient
+
+/** Addresses as the system's resolver tells them, for the rules about which hosts a server may lead to. */
+const layerNames = Layer.succeed(NameResolver, {
+  resolve: (host: string) =>
+    Effect.tryPromise(() => Dns.lookup(host, { all: true })).pipe(
+      Effect.map((found) => found.map(({ address }) => address)),
+      Effect.orElseSucceed(() => [])
+    )
+})
+
+/** undici with the trust settings of `RegistryHosts`. @since 0.1.0 */
+export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): Layer.Layer<HttpClient.HttpClient> =>
+  Layer.unwrapEffect(
+    Effect.map(RegistryHosts.RegistryHosts, (hosts) =>
+      UndiciClient.layer({ ...options, tls: (origin) => hosts.get(new URL(origin).host).tls })
+    )
+  )
+
+/** @since 0.1.0 */
+export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
+  const keychain = options.keychain ?? Layer.provide(Keychain.layerDockerConfig(), NodeContext.layer)
+  const client = RegistryClient.layer.pipe(
+    Layer.provideMerge(RegistryTransport.layer(options.transport)),
+    Layer.provide([keychain, TokenCache.layerMemory, RetryPolicy.layer(options.retry), layerNames]),
+    Layer.provideMerge(layerHttpClient(options.dispatcher))
+  )
+  return options.hosts === undefined ? client : Layer.provide(client, RegistryHosts.layer(options.hosts))
+}
+
+/** @since 0.1.0 */
+export const layer: Layer.Layer<Registry> = layerWith()
