@@ -19,7 +19,11 @@ describe("secrets", () => {
     expect(Credentials.secrets(credentials)).toContain("CANARY")
   })
   it("include the encoded pair, which is as good as the password", () => {
-    expect(Credentials.secrets(Credentials.basic("foo", "bar"))).toEqual(["bar", "Zm9vOmJhcg=="])
+    const secrets = Credentials.secrets(Credentials.basic("foo", 'b a"r'))
+    expect(secrets).toEqual(
+      expect.arrayContaining(['b a"r', "b+a%22r", "b%20a%22r", 'b a\\"r', Buffer.from('foo:b a"r').toString("base64")])
+    )
+    expect(secrets).not.toContain("foo")
     expect(Credentials.secrets(Credentials.anonymous)).toEqual([])
   })
 })
@@ -55,8 +59,14 @@ describe("identity", () => {
     fc.string().map((token) => Credentials.identityToken(token)),
     fc.string().map((token) => Credentials.registryToken(token))
   )
-  const content = (credentials: Credentials.Credentials) =>
-    JSON.stringify([credentials._tag, "username" in credentials ? credentials.username : "", Credentials.secrets(credentials)])
+  const parts = (credentials: Credentials.Credentials) =>
+    Credentials.match(credentials, {
+      Anonymous: () => [],
+      Basic: (_) => [_.username, Redacted.value(_.password)],
+      IdentityToken: (_) => [Redacted.value(_.token)],
+      RegistryToken: (_) => [Redacted.value(_.token)]
+    })
+  const content = (credentials: Credentials.Credentials) => JSON.stringify([credentials._tag, ...parts(credentials)])
 
   it.prop("is the same for the same credentials only", [any, any], ([a, b]) => {
     expect(Credentials.identity(a) === Credentials.identity(b)).toBe(content(a) === content(b))
