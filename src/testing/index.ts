@@ -1,2 +1,7 @@
+export * as Fault from "./Fault.ts"
+export * as FaultyHttp from "./FaultyHttp.ts"
+export * as MemoryRegistry from "./MemoryRegistry.ts"
+export * as RegistryControl from "./RegistryControl.ts"
 export * as RegistryOptions from "./RegistryOptions.ts"
+export * as RegistryServer from "./RegistryServer.ts"
 export * as RegistryStorage from "./RegistryStorage.ts"

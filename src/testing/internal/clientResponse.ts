@@ -5,11 +5,11 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { concat } from "./bytes.ts"
 
 /** An answer before it is a platform response. @internal */
 export interface Source {
@@ -25,16 +25,6 @@ const aborted = (signal: AbortSignal): Effect.Effect<never, unknown> =>
     signal.addEventListener("abort", fail, { once: true })
     return Effect.sync(() => signal.removeEventListener("abort", fail))
   })
-
-const concat = (pieces: Chunk.Chunk<Uint8Array>): Uint8Array<ArrayBuffer> => {
-  const whole = new Uint8Array(Chunk.reduce(pieces, 0, (size, piece) => size + piece.length))
-  let position = 0
-  for (const piece of pieces) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
-}
 
 /**
  * A response that behaves as the platform's undici client's does: the body is pulled as it is wanted, can be read once, is empty rather

@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
 import { StoreError } from "../../model/RegistryError.ts"
+import { concat } from "./bytes.ts"
 import type { Place, RepositoryRecord } from "./place.ts"
 
 /** Small writes cost more than the copy that avoids them. */
@@ -29,16 +30,6 @@ const Record = Schema.parseJson(
 )
 
 const recordFile = "_repository.json"
-
-const concat = (pieces: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const whole = new Uint8Array(length)
-  let position = 0
-  for (const piece of pieces) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
-}
 
 /**
  * A folder: `blobs/<algorithm>/<encoded>` for content, `uploads/<id>` for what is being received, and one record per repository in
@@ -77,7 +68,7 @@ export const make = (
         let heldBytes = 0
         const flush = Effect.suspend(() => {
           if (heldBytes === 0) return Effect.void
-          const unit = held.length === 1 && held[0] !== undefined ? held[0] : concat(held, heldBytes)
+          const unit = held.length === 1 && held[0] !== undefined ? held[0] : concat(held)
           held = []
           heldBytes = 0
           return Effect.tap(Effect.mapError(file.writeAll(unit), failure("append to")), () => Effect.sync(() => written(unit)))

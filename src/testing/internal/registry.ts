@@ -1,4 +1,3 @@
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
@@ -7,6 +6,7 @@ import * as Digest from "../../model/Digest.ts"
 import type { StoreError } from "../../model/RegistryError.ts"
 import type { RecordedRequest, RegistryControl } from "../RegistryControl.ts"
 import type { Options, Response } from "../RegistryOptions.ts"
+import { concat } from "./bytes.ts"
 import type { Request, RequestAborted } from "./exchange.ts"
 import * as Handler from "./handler.ts"
 import * as Recorder from "./recorder.ts"
@@ -30,16 +30,6 @@ const counting = (body: Request["body"], received: (bytes: number) => void): Req
     for (const bytes of chunk) received(bytes.length)
     return chunk
   })
-
-const concat = (pieces: Chunk.Chunk<Uint8Array>): Uint8Array => {
-  const whole = new Uint8Array(Chunk.reduce(pieces, 0, (size, piece) => size + piece.length))
-  let position = 0
-  for (const piece of pieces) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
-}
 
 const sum = (requests: ReadonlyArray<RecordedRequest>, member: "bytesIn" | "bytesOut"): number =>
   requests.reduce((total, request) => total + request[member], 0)

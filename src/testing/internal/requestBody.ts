@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { noBytes, type RequestAborted } from "./exchange.ts"
+import { concat } from "./bytes.ts"
+import type { RequestAborted } from "./exchange.ts"
 
 /** More than the registry is willing to read. @internal */
 export class TooLong {
@@ -20,18 +21,7 @@ export const readAll = (
       if (length > limitBytes) return Effect.fail(new TooLong())
       pieces.push(bytes.slice())
       return Effect.void
-    }).pipe(
-      Effect.map(() => {
-        if (pieces.length === 0) return noBytes
-        const whole = new Uint8Array(length)
-        let position = 0
-        for (const piece of pieces) {
-          whole.set(piece, position)
-          position += piece.length
-        }
-        return whole
-      })
-    )
+    }).pipe(Effect.map(() => concat(pieces)))
   })
 
 /** The body with a failure once more than `limitBytes` came. @internal */

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Digest from "../../model/Digest.ts"
 import { DigestMismatch, type InvalidDigest, type StoreError } from "../../model/RegistryError.ts"
+import { concat } from "./bytes.ts"
 import type { ManifestRecord, Place, RepositoryRecord } from "./place.ts"
 import type { Service, Upload } from "./storageService.ts"
 
@@ -13,16 +14,6 @@ interface Repository extends RepositoryRecord {
   readonly manifests: Map<Digest.Digest, ManifestRecord>
   readonly tags: Map<string, Digest.Digest>
   readonly saving: Effect.Semaphore
-}
-
-const concat = (pieces: Chunk.Chunk<Uint8Array>): Uint8Array => {
-  const whole = new Uint8Array(Chunk.reduce(pieces, 0, (size, piece) => size + piece.length))
-  let position = 0
-  for (const piece of pieces) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
 }
 
 const toRepository = (record: RepositoryRecord): Repository => ({

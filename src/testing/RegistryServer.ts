@@ -1,0 +1,204 @@
+/**
+ * A registry on a real port, for tests that need sockets and for tools like `docker`, `skopeo` and `crane`: the same registry as
+ * `MemoryRegistry`, served by Node.
+ *
+ * @since 0.1.0
+ */
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type * as Net from "node:net"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { StoreError } from "../model/RegistryError.ts"
+import { RequestAborted } from "./internal/exchange.ts"
+import * as Registry from "./internal/registry.ts"
+import type { RegistryControl } from "./RegistryControl.ts"
+import type * as RegistryOptions from "./RegistryOptions.ts"
+import * as RegistryStorage from "./RegistryStorage.ts"
+
+/** @since 0.1.0 */
+export interface RegistryServerOptions extends RegistryOptions.Options {
+  /** Default: `127.0.0.1`. */
+  readonly hostname?: string | undefined
+  /** Default: 0, any free port. */
+  readonly port?: number | undefined
+  /** Serves https. PEM texts. */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined
+}
+
+/** @since 0.1.0 */
+export class RegistryServer extends Context.Tag("effect-oci/testing/RegistryServer")<RegistryServer, Service>() {}
+
+/** @since 0.1.0 */
+export interface Service extends RegistryControl {
+  readonly address: { readonly hostname: string; readonly port: number }
+  /** `http://127.0.0.1:5000`, without a slash at the end. */
+  readonly url: string
+  /** Connections that are open now. */
+  readonly openConnections: Effect.Effect<number>
+}
+
+/** A socket's buffer of Node's default size turns a large blob into many small wake-ups. */
+const highWaterMark = 512 * 1024
+
+const bodyOf = (message: Http.IncomingMessage): Stream.Stream<Uint8Array, RequestAborted> =>
+  Stream.fromAsyncIterable(
+    // Destroying the request would take the socket, and with it an early answer, away from the client.
+    { [Symbol.asyncIterator]: (): AsyncIterator<Uint8Array> => message.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]() },
+    (cause) => new RequestAborted({ cause })
+  )
+
+const headersOf = (message: Http.IncomingMessage): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : (value ?? "")])
+  )
+
+const toRequest = (message: Http.IncomingMessage, scheme: string) => {
+  const target = message.url ?? "/"
+  const question = target.indexOf("?")
+  const path = question === -1 ? target : target.slice(0, question)
+  const query = question === -1 ? "" : target.slice(question)
+  const headers = headersOf(message)
+  const request = {
+    method: message.method ?? "GET",
+    scheme,
+    host: headers["host"] ?? "",
+    path,
+    query: new URLSearchParams(query),
+    headers,
+    body: bodyOf(message)
+  }
+  return { request, query }
+}
+
+const drained = (response: Http.ServerResponse): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    const done = () => resume(Effect.void)
+    response.once("drain", done)
+    response.once("close", done)
+    return Effect.sync(() => {
+      response.off("drain", done)
+      response.off("close", done)
+    })
+  })
+
+const finished = (response: Http.ServerResponse): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    response.once("close", () => resume(Effect.void))
+    response.end(() => resume(Effect.void))
+  })
+
+/** Sends a body no faster than the client takes it. */
+const write = (response: Http.ServerResponse, answer: Registry.Answer): Effect.Effect<void, StoreError> => {
+  const { body } = answer
+  if (body instanceof Uint8Array) {
+    return Effect.suspend(() => {
+      if (body.length > 0) response.write(body)
+      answer.sent(body.length)
+      return finished(response)
+    })
+  }
+  const send = (bytes: Uint8Array): Effect.Effect<void, StoreError> =>
+    Effect.suspend(() => {
+      if (response.destroyed) return Effect.fail(new StoreError({ store: "socket", operation: "write", reason: "the client went away" }))
+      const room = response.write(bytes)
+      answer.sent(bytes.length)
+      return room ? Effect.void : drained(response)
+    })
+  return Effect.zipRight(Stream.runForEach(body, send), finished(response))
+}
+
+const respond = Effect.fnUntraced(function* (
+  registry: Registry.Registry,
+  message: Http.IncomingMessage,
+  response: Http.ServerResponse,
+  scheme: string
+) {
+  const { query, request } = toRequest(message, scheme)
+  const answer = yield* registry.serve(request, query)
+  const headers = Object.entries(answer.headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]])
+  response.writeHead(answer.status, Object.fromEntries(headers))
+  yield* write(response, answer)
+})
+
+const listen = (server: Http.Server, options: RegistryServerOptions): Effect.Effect<Net.AddressInfo, StoreError> =>
+  Effect.async((resume) => {
+    const fail = (reason: string) => resume(Effect.fail(new StoreError({ store: "socket", operation: "listen", reason })))
+    server.once("error", (error) => fail(error.message))
+    server.listen(options.port ?? 0, options.hostname ?? "127.0.0.1", () => {
+      const address = server.address()
+      if (address === null || typeof address === "string") fail("the server has no address")
+      else resume(Effect.succeed(address))
+    })
+  })
+
+const makeServer = (options: RegistryServerOptions): Http.Server => {
+  // Uploads may take as long as they like.
+  const common = { highWaterMark, requestTimeout: 0, keepAliveTimeout: 30_000, maxHeaderSize: 128 * 1024 }
+  return options.tls === undefined ? Http.createServer(common) : Https.createServer({ ...common, ...options.tls })
+}
+
+/** A server over a storage; it stops, connections and all, when the scope closes. @since 0.1.0 */
+export const make: (options: RegistryServerOptions, storage: RegistryStorage.Service) => Effect.Effect<Service, StoreError, Scope.Scope> =
+  Effect.fnUntraced(function* (options, storage) {
+    const { hostname, port, tls, ...behavior } = options
+    const scheme = tls === undefined ? "http" : "https"
+    const server = yield* Effect.acquireRelease(
+      Effect.sync(() => makeServer(options)),
+      (server) =>
+        Effect.async<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          server.closeAllConnections()
+        })
+    )
+    const run = yield* FiberSet.makeRuntime<never>()
+    const ready = yield* Deferred.make<Registry.Registry>()
+
+    server.on("request", (message: Http.IncomingMessage, response: Http.ServerResponse) => {
+      const fiber = run(
+        Deferred.await(ready).pipe(
+          Effect.flatMap((registry) => respond(registry, message, response, scheme)),
+          // The head may be out already: a broken connection is then the only way to say that something went wrong.
+          Effect.catchAllCause(() => Effect.sync(() => response.destroy()))
+        )
+      )
+      response.once("close", () => {
+        if (!response.writableFinished) fiber.unsafeInterruptAsFork(fiber.id())
+      })
+    })
+
+    const address = yield* listen(server, options)
+    const named = address.family === "IPv6" ? `[${address.address}]` : address.address
+    const registry = yield* Registry.make(`${named}:${address.port}`, storage, behavior)
+    yield* Deferred.succeed(ready, registry)
+
+    return {
+      ...registry.control,
+      address: { hostname: address.address, port: address.port },
+      url: `${scheme}://${named}:${address.port}`,
+      openConnections: Effect.async<number>((resume) => {
+        server.getConnections((_, count) => resume(Effect.succeed(count)))
+      })
+    }
+  })
+
+/** A registry in memory on a port. @since 0.1.0 */
+export const layer = (options: RegistryServerOptions = {}): Layer.Layer<RegistryServer, StoreError> =>
+  Layer.scoped(
+    RegistryServer,
+    Effect.flatMap(RegistryStorage.makeMemory, (storage) => make(options, storage))
+  )
+
+/** A registry on a port over a storage of one's own. @since 0.1.0 */
+export const layerWithoutStorage = (
+  options: RegistryServerOptions = {}
+): Layer.Layer<RegistryServer, StoreError, RegistryStorage.RegistryStorage> =>
+  Layer.scoped(
+    RegistryServer,
+    Effect.flatMap(RegistryStorage.RegistryStorage, (storage) => make(options, storage))
+  )
