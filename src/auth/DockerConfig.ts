@@ -342,8 +342,8 @@ export const lookup = (config: Pick<DockerConfig, "auths">, resource: Credential
  * @since 0.1.0
  */
 export const helperFor = (config: DockerConfig, registry: string): Option.Option<string> => {
-  const [own] = CredentialKeys.matchKeys(Object.keys(config.credHelpers), { registry })
-  const helper = own === undefined ? config.credsStore : config.credHelpers[own.key]
+  const own = CredentialKeys.helperKey(Object.keys(config.credHelpers), { registry })
+  const helper = own === undefined ? config.credsStore : config.credHelpers[own]
   return helper === undefined || helper === "" ? Option.none() : Option.some(helper)
 }
 

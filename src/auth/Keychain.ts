@@ -107,14 +107,14 @@ export const layerAnonymous: Layer.Layer<Keychain> = Layer.succeed(Keychain, ano
 export const layer = (credentials: Readonly<Record<string, Credentials.Credentials>>): Layer.Layer<Keychain> =>
   Layer.sync(Keychain, () => make(credentials))
 
+type AnyLayer = Layer.Layer<Keychain, unknown, unknown>
+
 /** `first` for layers: each is built once, in no particular order, and asked in the order given. @since 0.1.0 */
-export const layerFirst = <const Layers extends ReadonlyArray<Layer.Layer<Keychain, unknown, unknown>>>(
+export const layerFirst = <const Layers extends readonly [AnyLayer, ...ReadonlyArray<AnyLayer>]>(
   ...layers: Layers
 ): Layer.Layer<Keychain, Layer.Layer.Error<Layers[number]>, Layer.Layer.Context<Layers[number]>> => {
-  const all = layers.reduce<Layer.Layer<Keychain, unknown, unknown>>(
-    (before, after) =>
-      Layer.zipWith(before, after, (a, b) => Context.make(Keychain, first(Context.get(a, Keychain), Context.get(b, Keychain)))),
-    layerAnonymous
+  const all = layers.reduce((before, after) =>
+    Layer.zipWith(before, after, (a, b) => Context.make(Keychain, first(Context.get(a, Keychain), Context.get(b, Keychain))))
   )
   // The errors and requirements are those of the layers given; `reduce` can only carry them as `unknown`.
   return all as Layer.Layer<Keychain, Layer.Layer.Error<Layers[number]>, Layer.Layer.Context<Layers[number]>>
@@ -198,12 +198,12 @@ export const fromHelper = (suffix: string, hosts: Hosts, options?: CredentialHel
     )
   })
 
+/** A keychain that runs a helper. @since 0.1.0 */
+export type HelperLayer = Layer.Layer<Keychain, never, CommandExecutor.CommandExecutor>
+
 /** See `fromHelper`. @since 0.1.0 */
-export const layerHelper = (
-  suffix: string,
-  hosts: Hosts,
-  options?: CredentialHelper.Options
-): Layer.Layer<Keychain, never, CommandExecutor.CommandExecutor> => Layer.effect(Keychain, fromHelper(suffix, hosts, options))
+export const layerHelper = (suffix: string, hosts: Hosts, options?: CredentialHelper.Options): HelperLayer =>
+  Layer.effect(Keychain, fromHelper(suffix, hosts, options))
 
 // --- clouds ---
 
@@ -218,14 +218,15 @@ const ecrHost =
   /^[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9][a-z0-9_-]*\.(?:amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)$/
 
 /** Amazon ECR, private and public, through `docker-credential-ecr-login`. @since 0.1.0 */
-export const layerEcr = (options?: CloudOptions) =>
+export const layerEcr = (options?: CloudOptions): HelperLayer =>
   layerHelper(options?.helper ?? "ecr-login", (registry) => registry === "public.ecr.aws" || ecrHost.test(registry), options)
 
 /** Google Artifact Registry and `gcr.io` through `docker-credential-gcr` (or `helper: "gcloud"`). @since 0.1.0 */
-export const layerGoogle = (options?: CloudOptions) => layerHelper(options?.helper ?? "gcr", ["gcr.io", "*.gcr.io", "*.pkg.dev"], options)
+export const layerGoogle = (options?: CloudOptions): HelperLayer =>
+  layerHelper(options?.helper ?? "gcr", ["gcr.io", "*.gcr.io", "*.pkg.dev"], options)
 
 /** Azure Container Registry, sovereign clouds included, through `docker-credential-acr-env`. @since 0.1.0 */
-export const layerAzure = (options?: CloudOptions) =>
+export const layerAzure = (options?: CloudOptions): HelperLayer =>
   layerHelper(options?.helper ?? "acr-env", ["*.azurecr.io", "*.azurecr.cn", "*.azurecr.us", "*.azurecr.de"], options)
 
 const gitHubHosts = ["ghcr.io", "docker.pkg.github.com"]

@@ -111,3 +111,10 @@ export const matchKeys = (
     })
     .sort(mostSpecificFirst)
     .map(({ key, path }) => ({ key, path }))
+
+/**
+ * The key in a table of helpers that names exactly this registry or repository. No parents and no URLs, but for docker's own of the hub;
+ * among the names of the hub docker's comes first.
+ */
+export const helperKey = (keys: Iterable<string>, resource: Resource): string | undefined =>
+  matchKeys(keys, resource).find((_) => _.path === (resource.repository ?? "") && (_.key === hubKey || !_.key.includes("://")))?.key

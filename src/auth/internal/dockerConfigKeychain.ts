@@ -45,28 +45,27 @@ const askHelper = (helpers: CredentialHelper.Service, helper: string, server: st
   })
 
 /**
- * The most specific key first, of the file's entries and its `credHelpers` together; then the registry, which belongs to its helper, else to
+ * The repository's own helper, the entries of its path and of its parents, then the registry, which belongs to its helper, else to
  * `credsStore`, else to the entries.
  */
 const specific = (helpers: CredentialHelper.Service, { environment, file }: Sources, resource: CredentialKeys.Resource): Answer => {
-  const keys = new Set([...Object.keys(file.credHelpers), ...Object.keys(file.auths)])
-  const ofPaths = CredentialKeys.matchKeys(keys, resource)
+  const registry = { registry: resource.registry }
+
+  const ofRepository = Effect.suspend(() => {
+    const key = resource.repository === undefined ? undefined : CredentialKeys.helperKey(Object.keys(file.credHelpers), resource)
+    const helper = key === undefined ? "" : (file.credHelpers[key] ?? "")
+    return key === undefined || helper === "" ? Effect.succeed(Credentials.anonymous) : askHelper(helpers, helper, key, file.auths[key])
+  })
+  const ofPaths = CredentialKeys.matchKeys(Object.keys(file.auths), resource)
     .filter((_) => _.path !== "")
-    .map(({ key }) => {
-      const helper = file.credHelpers[key] ?? ""
-      return helper === ""
-        ? Effect.succeed(DockerConfig.toCredentials(file.auths[key] ?? {}))
-        : askHelper(helpers, helper, key, file.auths[key])
-    })
+    .map(({ key }) => Effect.succeed(DockerConfig.toCredentials(file.auths[key] ?? {})))
   const ofRegistry = Effect.suspend(() => {
-    const registry = { registry: resource.registry }
     const helper = DockerConfig.helperFor(file, resource.registry)
     if (Option.isNone(helper)) return Effect.succeed(orAnonymous(DockerConfig.lookup(file, registry)))
     const [entry] = CredentialKeys.matchKeys(Object.keys(file.auths), registry)
-    const server = DockerConfig.keyFor(registry)
-    return askHelper(helpers, helper.value, server, entry === undefined ? undefined : file.auths[entry.key])
+    return askHelper(helpers, helper.value, DockerConfig.keyFor(registry), entry === undefined ? undefined : file.auths[entry.key])
   })
-  return firstKnown([Effect.succeed(orAnonymous(DockerConfig.lookup(environment, resource))), ...ofPaths, ofRegistry])
+  return firstKnown([Effect.succeed(orAnonymous(DockerConfig.lookup(environment, resource))), ofRepository, ...ofPaths, ofRegistry])
 }
 
 /**
