@@ -117,6 +117,7 @@ export const layerFirst = <const Layers extends readonly [AnyLayer, ...ReadonlyA
     Layer.zipWith(before, after, (a, b) => Context.make(Keychain, first(Context.get(a, Keychain), Context.get(b, Keychain))))
   )
   // The errors and requirements are those of the layers given; `reduce` can only carry them as `unknown`.
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   return all as Layer.Layer<Keychain, Layer.Layer.Error<Layers[number]>, Layer.Layer.Context<Layers[number]>>
 }
 

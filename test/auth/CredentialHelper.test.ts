@@ -1,4 +1,8 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
 import { inspect } from "node:util"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -6,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import * as CredentialHelper from "../../src/auth/CredentialHelper.ts"
 import * as Credentials from "../../src/auth/Credentials.ts"
@@ -253,6 +258,67 @@ describe("CredentialHelper", () => {
         }
         assert.deepStrictEqual(fake.calls, [])
       })
+    )
+  })
+
+  describe.skipIf(process.platform === "win32")("real programs", () => {
+    /** Puts a shell script in front of the search path for the length of a scope. */
+    const program = (name: string, script: string) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const folder = mkdtempSync(Path.join(tmpdir(), "effect-oci-helper-"))
+          const file = Path.join(folder, `docker-credential-${name}`)
+          writeFileSync(file, `#!/bin/sh\n${script}\n`)
+          chmodSync(file, 0o755)
+          const before = process.env["PATH"]
+          process.env["PATH"] = `${folder}${Path.delimiter}${before ?? ""}`
+          return { folder, before }
+        }),
+        ({ before, folder }) =>
+          Effect.sync(() => {
+            process.env["PATH"] = before
+            rmSync(folder, { recursive: true, force: true })
+          })
+      )
+
+    it.scopedLive("get, with a program that complains a lot beside its answer", () =>
+      Effect.gen(function* () {
+        yield* program(
+          "loud",
+          `server=$(cat); i=0; while [ $i -lt 3000 ]; do echo "a line of complaint, one of many, number $i" >&2; i=$((i+1)); done
+printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' "$server" "$1" "$server"`
+        )
+        const helper = yield* CredentialHelper.make()
+        const found = yield* helper.get("loud", "ghcr.io")
+        assert.deepStrictEqual(
+          Option.map(found, Credentials.identity),
+          Option.some(Credentials.identity(Credentials.basic("get", "ghcr.io")))
+        )
+      }).pipe(Effect.provide(NodeContext.layer))
+    )
+
+    it.scopedLive("one that fails without reading, one that is not there", () =>
+      Effect.gen(function* () {
+        yield* program("deaf", "echo no keychain; exit 3")
+        const helper = yield* CredentialHelper.make()
+        const stored = yield* Effect.flip(helper.store("deaf", "h", Credentials.basic("u", "p".repeat(200_000))))
+        assert.strictEqual(stored.reason, '"store" ended with exit code 3: no keychain')
+        const missing = yield* Effect.flip(helper.get("effect-oci-none", "h"))
+        assert.strictEqual(missing.reason, "the program was not found in the search path")
+      }).pipe(Effect.provide(NodeContext.layer))
+    )
+
+    it.scopedLive("one that hangs and will not end", () =>
+      Effect.gen(function* () {
+        const { folder } = yield* program("stuck", "trap '' TERM; echo $$ > $(dirname $0)/pid; while true; do sleep 1; done")
+        const helper = yield* CredentialHelper.make({ timeout: "500 millis" })
+        const error = yield* Effect.flip(helper.get("stuck", "h"))
+        assert.strictEqual(error.reason, 'gave no answer to "get" within 500ms')
+        const pid = Number(readFileSync(Path.join(folder, "pid"), "utf8"))
+        // Asking a process that is gone for its state throws.
+        const gone = Effect.flip(Effect.try(() => process.kill(pid, 0)))
+        yield* Effect.retry(gone, Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(100)))
+      }).pipe(Effect.provide(NodeContext.layer))
     )
   })
 
