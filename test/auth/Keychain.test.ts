@@ -550,6 +550,7 @@ describe("Keychain", () => {
       Effect.gen(function* () {
         const error = yield* Effect.flip(Effect.flatMap(dockerConfig({}, { path: "/typo.json" }), (_) => _.resolve({ registry: "x.io" })))
         assert.strictEqual(error.message, "/typo.json: does not exist")
+        assert.strictEqual(error.registry, "x.io")
       })
     )
 

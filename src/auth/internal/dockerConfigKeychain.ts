@@ -17,8 +17,6 @@ import * as CredentialKeys from "./credentialKeys.ts"
 import * as DockerConfigPaths from "./dockerConfigPaths.ts"
 import { hostname } from "./hostname.ts"
 
-export type Matching = "specific" | "docker"
-
 type Answer = Effect.Effect<Credentials.Credentials, KeychainError>
 
 /** What was read: the file, and `DOCKER_AUTH_CONFIG`, which is asked before it. */
@@ -102,8 +100,6 @@ const ofHostname = (config: DockerConfig.DockerConfig, name: string) => {
   return key === undefined ? Option.none() : Record.get(config.auths, key)
 }
 
-export const answer = (matching: Matching) => (matching === "docker" ? docker : specific)
-
 /** Reads a file again only when it changed: another path, time, size or inode. */
 const makeReader = Effect.gen(function* () {
   const context = yield* Effect.context<FileSystem.FileSystem>()
@@ -134,7 +130,7 @@ const readVariable = (env: DockerConfigPaths.Environment) =>
 
 export const make = Effect.fnUntraced(function* (
   helpers: CredentialHelper.Service,
-  options: { readonly path: string | undefined; readonly matching: Matching }
+  options: { readonly path: string | undefined; readonly matching: "specific" | "docker" }
 ) {
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const env = yield* DockerConfigPaths.environment
@@ -147,10 +143,14 @@ export const make = Effect.fnUntraced(function* (
       ? Effect.flatMap(DockerConfigPaths.locate(env), Option.match({ onNone: () => Effect.succeed(DockerConfig.empty), onSome: read }))
       : Effect.zipRight(requireFile(options.path), read(options.path))
 
-  return Effect.fnUntraced(function* (resource: CredentialKeys.Resource) {
-    const sources: Sources = { environment: yield* variable, file: yield* file }
-    return yield* answer(helpers, sources, resource)
-  }, Effect.provide(context))
+  return Effect.fnUntraced(
+    function* (resource: CredentialKeys.Resource) {
+      const sources: Sources = { environment: yield* variable, file: yield* file }
+      return yield* answer(helpers, sources, resource)
+    },
+    (effect, { registry }) => Effect.mapError(effect, ({ reason, source }) => new KeychainError({ registry, source, reason })),
+    Effect.provide(context)
+  )
 })
 
 /** A file named by the user has to be there: a slip of the pen must not mean «no credentials». */
