@@ -1,0 +1,113 @@
+/** One sample of one case, in a process of its own: `sample.ts <case> <json of Task>` prints what it took as JSON. */
+import { createHash } from "node:crypto"
+import { Readable } from "node:stream"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Undici from "@effect/platform-node/Undici"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import * as Digest from "../../src/model/Digest.ts"
+import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import { MiB, pieces } from "./content.ts"
+
+export interface Task {
+  /** Where the content is served and taken: a plain server, or a registry. */
+  readonly origin: string
+  readonly mebibytes: number
+  readonly digest: string
+  readonly size: number
+  readonly repository: string
+}
+
+export interface Sample {
+  readonly millis: number
+  readonly cpuMillis: number
+  readonly peakRssMiB: number
+}
+
+const dispatcher = new Undici.Agent({ headersTimeout: 0, bodyTimeout: 0 })
+
+async function* rawContent(mebibytes: number) {
+  for (let index = 0; index < mebibytes; index++) yield* pieces
+}
+
+/** The same pieces as a stream, one at a time as most sources give them. */
+const content = (mebibytes: number): Stream.Stream<Uint8Array> =>
+  Stream.range(1, mebibytes).pipe(Stream.mapChunks(Chunk.flatMap(() => Chunk.unsafeFromArray(pieces))), Stream.rechunk(1))
+
+const rawDownload = async (url: string, onBytes: (bytes: Uint8Array) => void) => {
+  const { body, statusCode } = await Undici.request(url, { dispatcher })
+  if (statusCode !== 200) throw new Error(`GET ${url}: status ${statusCode}`)
+  for await (const bytes of body) onBytes(bytes)
+}
+
+const rawDownloadVerified = async (url: string, digest: string) => {
+  const hash = createHash("sha256")
+  await rawDownload(url, (bytes) => hash.update(bytes))
+  if (`sha256:${hash.digest("hex")}` !== digest) throw new Error("wrong digest")
+}
+
+const rawUpload = async (url: string, { mebibytes }: Task) => {
+  const { body, statusCode } = await Undici.request(url, {
+    dispatcher,
+    method: "PUT",
+    body: Readable.from(rawContent(mebibytes)),
+    headers: { "content-length": String(mebibytes * MiB), "content-type": "application/octet-stream" }
+  })
+  await body.dump()
+  if (statusCode !== 201) throw new Error(`PUT ${url}: status ${statusCode}`)
+}
+
+const rawPush = async (task: Task) => {
+  const begun = await Undici.request(`${task.origin}/v2/${task.repository}/blobs/uploads/`, { dispatcher, method: "POST" })
+  await begun.body.dump()
+  const location = new URL(String(begun.headers["location"]), task.origin)
+  location.searchParams.set("digest", task.digest)
+  await rawUpload(location.href, task)
+}
+
+const withClient = <A, E>(use: (http: HttpClient.HttpClient) => Effect.Effect<A, E>) =>
+  Effect.flatMap(HttpClient.HttpClient, (http) => use(http.pipe(HttpClient.withTracerDisabledWhen(() => true)))).pipe(
+    Effect.provide(UndiciClient.layer()),
+    Effect.runPromise
+  )
+
+const download = ({ digest, origin, size }: Task) =>
+  withClient((http) =>
+    Effect.flatMap(http.get(origin), ({ stream }) =>
+      Stream.runDrain(stream.pipe(Digest.verifyStream(Either.getOrThrow(Digest.parse(digest)), size)))
+    )
+  )
+
+const upload = ({ mebibytes, origin, size }: Task) =>
+  withClient((http) =>
+    http.execute(HttpClientRequest.put(origin).pipe(HttpClientRequest.bodyStream(content(mebibytes), { contentLength: size }))).pipe(
+      Effect.flatMap((response) => response.text),
+      Effect.filterOrDieMessage((text) => text === String(size), "the server did not get everything")
+    )
+  )
+
+const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
+  "raw download": ({ origin }) => rawDownload(origin, () => {}),
+  "raw download, sha256": ({ digest, origin }) => rawDownloadVerified(origin, digest),
+  "http client, verified": download,
+  "raw upload": (task) => rawUpload(task.origin, task),
+  "http client upload": upload,
+  "raw pull, sha256": ({ digest, origin, repository }) => rawDownloadVerified(`${origin}/v2/${repository}/blobs/${digest}`, digest),
+  "raw push": rawPush
+}
+
+const [name = "", task = "{}"] = process.argv.slice(2)
+const run = cases[name]
+if (run === undefined) throw new Error(`no such case: ${name}`)
+
+const cpu = process.cpuUsage()
+const start = performance.now()
+await run(JSON.parse(task))
+const millis = performance.now() - start
+const { system, user } = process.cpuUsage(cpu)
+const sample: Sample = { millis, cpuMillis: (user + system) / 1000, peakRssMiB: process.resourceUsage().maxRSS / 1024 }
+console.log(JSON.stringify(sample))
+process.exit(0)
