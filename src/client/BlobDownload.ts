@@ -95,8 +95,14 @@ const skipping = (pull: Opened["pull"], count: number): Opened["pull"] => {
 }
 
 /** Opens the blob at `offset`. Fails with `TransportError` when the answer does not fit what was asked. */
-const open = Effect.fnUntraced(function* (place: Place, path: string, offset: number, end: number | undefined, etag: string | undefined) {
-  const ranged = offset > 0 || end !== undefined
+const open = Effect.fnUntraced(function* (
+  place: Place,
+  path: string,
+  offset: number,
+  options: { readonly end?: number | undefined; readonly etag?: string | undefined; readonly ranges?: boolean | undefined }
+) {
+  const { end, etag } = options
+  const ranged = options.ranges !== false && (offset > 0 || end !== undefined)
   const response = yield* place.transport.execute({
     operation: place.operation,
     endpoint: "blob",
@@ -159,6 +165,7 @@ const download = (
     let held: Bytes = Chunk.empty()
     let source = 0
     let etag: string | undefined
+    let ranges = true
     let fruitless = 0
     let current: { readonly opened: Opened; readonly scope: Scope.CloseableScope } | undefined
 
@@ -182,7 +189,7 @@ const download = (
 
     const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const exit = yield* Effect.exit(Scope.extend(open(place, candidates[source] ?? blobPath(place), offset, undefined, etag), child))
+      const exit = yield* Effect.exit(Scope.extend(open(place, candidates[source] ?? blobPath(place), offset, { etag, ranges }), child))
       if (Exit.isFailure(exit)) {
         yield* Scope.close(child, exit)
         if (source + 1 >= candidates.length || offset > 0) return yield* exit
@@ -214,6 +221,8 @@ const download = (
     const resume = (error: GetBlobError): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
       Effect.suspend(() => {
         fruitless++
+        // What answers with other ranges than asked for may still know the whole.
+        if (error._tag === "TransportError" && error.reason === "protocol") ranges = false
         return fruitless > maxResumes
           ? Effect.fail(Option.some(error))
           : Effect.zipRight(closeCurrent(Exit.void), Effect.zipRight(rest(fruitless), pull))
@@ -294,7 +303,7 @@ export const streamRange = (
     if (end !== undefined && offset >= end) return Stream.empty
     let reached = offset
     const part = Stream.unwrapScoped(
-      Effect.map(open(place, blobPath(place), offset, end, undefined), (opened) => Stream.repeatEffectChunkOption(opened.pull))
+      Effect.map(open(place, blobPath(place), offset, { end }), (opened) => Stream.repeatEffectChunkOption(opened.pull))
     )
     const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (chunk) => {
       for (const bytes of chunk) reached += bytes.byteLength

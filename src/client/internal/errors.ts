@@ -1,10 +1,8 @@
 import type {
   DigestMismatch,
   InvalidDigest,
-  LimitExceeded,
   MalformedContent,
   MediaTypeMismatch,
-  RedirectRefused,
   ResponseError,
   ResponseErrorTag,
   SizeMismatch,
@@ -52,6 +50,9 @@ export const catalogTags = tags("PaginationNumberInvalid", ...registryTags)
 /** @internal */
 export const referrersTags = tags("ManifestUnknown", "ManifestInvalid", "DigestInvalid", "PaginationNumberInvalid", ...accessTags)
 
+/** What reading an index under a fall-back tag may answer, on behalf of `referrers` and of `putManifest`. @internal */
+export const fallbackTags = tags("ManifestUnknown", "ManifestInvalid", "DigestInvalid", ...accessTags)
+
 type Answer<Tags extends ReadonlyArray<ResponseErrorTag>> = ResponseError<Tags[number]> | UnknownRegistryError
 
 /** Why `ping` fails. @since 0.1.0 */
@@ -65,7 +66,9 @@ export type ResolveError =
   | InvalidDigest
   | MalformedContent
   | MediaTypeMismatch
-  | SizeMismatch
+
+/** Why `manifestExists` fails. @since 0.1.0 */
+export type ManifestExistsError = Answer<typeof manifestTags> | TransportFailure
 
 /** Why `getManifest` fails. @since 0.1.0 */
 export type GetManifestError = ResolveError
@@ -75,19 +78,17 @@ export type PutManifestError =
   | Answer<typeof putManifestTags>
   | TransportFailure
   | DigestMismatch
-  | InvalidDigest
   | MalformedContent
   | MediaTypeMismatch
-  | LimitExceeded
 
 /** Why `deleteManifest` fails. @since 0.1.0 */
-export type DeleteManifestError = PutManifestError | GetManifestError
+export type DeleteManifestError = PutManifestError
 
 /** Why `deleteTag` fails. @since 0.1.0 */
 export type DeleteTagError = Answer<typeof manifestTags> | TransportFailure
 
 /** Why `headBlob` fails. @since 0.1.0 */
-export type HeadBlobError = Answer<typeof blobTags> | TransportFailure | DigestMismatch | InvalidDigest
+export type HeadBlobError = Answer<typeof blobTags> | TransportFailure | DigestMismatch | MalformedContent
 
 /** Why a blob's bytes end early. @since 0.1.0 */
 export type GetBlobError = Answer<typeof blobTags> | TransportFailure | DigestMismatch | SizeMismatch | InvalidDigest | MalformedContent
@@ -108,7 +109,7 @@ export type ListTagsError = Answer<typeof listTags> | TransportFailure | Malform
 export type ListRepositoriesError = Answer<typeof catalogTags> | TransportFailure | MalformedContent
 
 /** Why a list of referrers ends early. @since 0.1.0 */
-export type ListReferrersError = Answer<typeof referrersTags> | TransportFailure | MalformedContent | MediaTypeMismatch | RedirectRefused
+export type ListReferrersError = Answer<typeof referrersTags> | TransportFailure | DigestMismatch | MalformedContent | MediaTypeMismatch
 
 /** Why a permission check fails. @since 0.1.0 */
 export type CheckPushError = Answer<typeof uploadTags> | TransportFailure

@@ -64,7 +64,8 @@ class Places {
         holder.state = "moving"
         return Effect.void
       }
-      return Effect.raceFirst(this.wait(holder, priority), this.borrow(holder))
+      // Interruptible for the race alone, also where whoever waits is not.
+      return Effect.raceFirst(Effect.interruptible(this.wait(holder, priority)), Effect.interruptible(this.borrow(holder)))
     })
   }
 

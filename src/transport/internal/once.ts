@@ -3,6 +3,9 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 
+/** Joining would take over the fiber refs of the flight, the scope of whoever started it among them. */
+const outcome = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> => Effect.flatten(Fiber.await(fiber))
+
 /**
  * Runs `effect` once for all who ask while it runs and keeps its success; a failure is given to those who waited and forgotten. It runs in
  * a fiber of `scope`, so that the interruption of whoever asked first does not reach the others.
@@ -27,5 +30,5 @@ export const once = <A, E>(effect: Effect.Effect<A, E>, scope: Scope.Scope): Eff
         })
     )
   )
-  return Effect.suspend(() => (flight === undefined ? Effect.flatMap(start, Fiber.join) : Fiber.join(flight)))
+  return Effect.suspend(() => (flight === undefined ? Effect.flatMap(start, outcome) : outcome(flight)))
 }

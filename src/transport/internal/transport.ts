@@ -8,16 +8,17 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
 import type * as Keychain from "../../auth/Keychain.ts"
 import type * as TokenCache from "../../auth/TokenCache.ts"
+import { NameResolver } from "../../http/internal/addressPolicy.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import * as RateLimitHeader from "../../http/internal/rateLimitHeader.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
-import * as Warnings from "../../http/internal/warnings.ts"
 import * as Wire from "../../http/internal/Wire.ts"
+import * as Warnings from "../../http/internal/warnings.ts"
 import * as Reference from "../../model/Reference.ts"
 import type { Endpoint as EndpointKind, RequestContext } from "../../model/RegistryError.ts"
 import type { RateLimit } from "../RateLimit.ts"
@@ -78,6 +79,9 @@ const paced = <R extends Wire.WireResponse>(response: R, pass: Pass): R => ({
 export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   const { hosts, policy, keychain, tokenCache } = dependencies
   const scope = yield* Effect.scope
+  const resolver = yield* NameResolver
+  /** The resolver of the layer counts, not that of whoever makes a request. */
+  const resolving = Effect.provideService(NameResolver, resolver)
   const wire = Wire.make(dependencies.client, dependencies.wire)
   const environment: Endpoint.Environment = {
     wire,
@@ -140,7 +144,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
         yield* Effect.logDebug(`Warning from ${endpoint.host}: ${warning.text}`)
         yield* PubSub.publish(warnings, warning)
       }
-      const budget = RateLimitHeader.parse(response.headers)
+      const budget = RateLimitHeader.parse(response.headers, yield* Clock.currentTimeMillis)
       if (budget === undefined) return
       const limit: RateLimit = { registry: endpoint.host, ...budget }
       budgets.set(endpoint.host, limit)
@@ -256,16 +260,15 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
 
   const httpClient = (resource: Keychain.Resource, scopes: ReadonlyArray<string>): HttpClient.HttpClient.With<AuthFailure, Scope.Scope> =>
     HttpClient.makeWith<never, never, AuthFailure, Scope.Scope>(
-      (effect) =>
-        Effect.flatMap(effect, (request) => Effect.map(execute(rawRequest(resource, scopes, request)), (response) => response.source)),
+      Effect.flatMap((request) => Effect.map(resolving(execute(rawRequest(resource, scopes, request))), (response) => response.source)),
       Effect.succeed
     )
 
   return {
-    execute,
-    token,
+    execute: (request: TransportRequest) => resolving(execute(request)),
+    token: (resource: Keychain.Resource, scopes: ReadonlyArray<string>) => resolving(token(resource, scopes)),
     httpClient,
-    ping: (registry: string) => Effect.map(origin(registry).connection, (connection) => connection.ping),
+    ping: (registry: string) => Effect.map(resolving(origin(registry).connection), (connection) => connection.ping),
     settings: hosts.get,
     rateLimit: (registry: string) => Effect.sync(() => budgets.get(registry)),
     rateLimits: Stream.fromPubSub(rateLimits),

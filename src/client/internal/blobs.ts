@@ -1,0 +1,92 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as TokenScope from "../../auth/TokenScope.ts"
+import type * as Descriptor from "../../model/Descriptor.ts"
+import * as Digest from "../../model/Digest.ts"
+import * as MediaType from "../../model/MediaType.ts"
+import type * as Reference from "../../model/Reference.ts"
+import { DigestMismatch, MalformedContent } from "../../model/RegistryError.ts"
+import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
+import { blobTags, type DeleteBlobError, type HeadBlobError, type PingError, registryTags } from "./errors.ts"
+
+type Transport = RegistryTransport.Service
+
+/** @internal */
+export const ping = (transport: Transport, registry: string): Effect.Effect<RegistryTransport.Ping, PingError> =>
+  Effect.gen(function* () {
+    const response = yield* transport.execute({
+      operation: "ping",
+      endpoint: "base",
+      registry,
+      method: "GET",
+      path: "/v2/",
+      scopes: []
+    })
+    if (response.status !== 200) return yield* response.fail(registryTags)
+    yield* response.discard
+    return yield* transport.ping(registry)
+  }).pipe(Effect.scoped)
+
+const head = (transport: Transport, repository: Reference.Repository, digest: Digest.Digest) =>
+  transport.execute({
+    operation: "headBlob",
+    endpoint: "blob",
+    registry: repository.registry,
+    repository: repository.name,
+    method: "HEAD",
+    path: `/v2/${repository.name}/blobs/${digest}`,
+    scopes: [TokenScope.pull(repository.name)],
+    read: "pull"
+  })
+
+/** @internal */
+export const headBlob = (
+  transport: Transport,
+  repository: Reference.Repository,
+  digest: Digest.Digest
+): Effect.Effect<Descriptor.Descriptor, HeadBlobError> =>
+  Effect.gen(function* () {
+    const response = yield* head(transport, repository, digest)
+    if (response.status !== 200) return yield* response.fail(blobTags)
+    const where = { registry: repository.registry, repository: repository.name, operation: "headBlob" }
+    const told = Digest.parse(response.headers["docker-content-digest"] ?? digest)
+    // A registry may name the content by another algorithm; only the same one can be compared.
+    if (Either.isRight(told) && Digest.algorithm(told.right) === Digest.algorithm(digest) && told.right !== digest) {
+      return yield* new DigestMismatch({ ...where, expected: digest, actual: told.right })
+    }
+    const length = response.headers["content-length"] ?? ""
+    if (!/^\d{1,15}$/.test(length)) return yield* new MalformedContent({ ...where, kind: "answer", reason: "it tells no Content-Length" })
+    return { mediaType: MediaType.octetStream, digest, size: Number(length) }
+  }).pipe(Effect.scoped)
+
+/** @internal */
+export const blobExists = (
+  transport: Transport,
+  repository: Reference.Repository,
+  digest: Digest.Digest
+): Effect.Effect<boolean, HeadBlobError> =>
+  Effect.gen(function* () {
+    const response = yield* head(transport, repository, digest)
+    if (response.status === 200) return true
+    return response.status === 404 ? false : yield* response.fail(blobTags)
+  }).pipe(Effect.scoped)
+
+/** @internal */
+export const deleteBlob = (
+  transport: Transport,
+  repository: Reference.Repository,
+  digest: Digest.Digest
+): Effect.Effect<void, DeleteBlobError> =>
+  Effect.gen(function* () {
+    const response = yield* transport.execute({
+      operation: "deleteBlob",
+      endpoint: "blob",
+      registry: repository.registry,
+      repository: repository.name,
+      method: "DELETE",
+      path: `/v2/${repository.name}/blobs/${digest}`,
+      scopes: [TokenScope.remove(repository.name)]
+    })
+    if (response.status !== 200 && response.status !== 202 && response.status !== 204) return yield* response.fail(blobTags)
+    yield* response.discard
+  }).pipe(Effect.scoped)

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as fc from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import * as TestContext from "effect/TestContext"
+import * as HostGate from "../../src/transport/internal/hostGate.ts"
+
+/** Holds a place for some time. */
+const hold = (gate: HostGate.HostGate, lane: HostGate.Lane, millis: number, priority: HostGate.Priority = "small") =>
+  Effect.acquireUseRelease(
+    gate.enter(lane, priority),
+    (pass) => pass.moving(Effect.sleep(millis)),
+    (pass) => pass.leave
+  )
+
+const free = { read: 0, write: 0 }
+
+describe("hostGate", () => {
+  it.effect("lets so many in at once and no more", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 3 })
+      const done: Array<number> = []
+      const fiber = yield* Effect.fork(
+        Effect.forEach(
+          Array.from({ length: 9 }, (_, index) => index),
+          (index) => Effect.tap(hold(gate, "read", 1000), () => Effect.sync(() => done.push(index))),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("500 millis")
+      expect(yield* gate.taken).toEqual({ read: 3, write: 0 })
+      yield* TestClock.adjust("600 millis")
+      expect(done.length).toBe(3)
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(fiber)
+      expect(done.length).toBe(9)
+      expect(yield* gate.taken).toEqual(free)
+    })
+  )
+
+  it.effect("a writer never waits for readers", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 1 })
+      const reader = yield* Effect.fork(hold(gate, "read", 10_000))
+      const writer = yield* Effect.fork(hold(gate, "write", 10))
+      yield* TestClock.adjust("20 millis")
+      expect((yield* Fiber.poll(writer))._tag).toBe("Some")
+      yield* Fiber.interrupt(reader)
+      expect(yield* gate.taken).toEqual(free)
+    })
+  )
+
+  it.effect("small requests overtake bulky ones", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 1 })
+      const order: Array<string> = []
+      const enter = (name: string, priority: HostGate.Priority) =>
+        Effect.fork(Effect.tap(hold(gate, "read", 1000, priority), () => Effect.sync(() => order.push(name))))
+      yield* enter("first", "bulk")
+      yield* TestClock.adjust("1 millis")
+      yield* enter("bulk", "bulk")
+      yield* enter("small", "small")
+      yield* TestClock.adjust("10 seconds")
+      expect(order).toEqual(["first", "small", "bulk"])
+    })
+  )
+
+  it.effect("readers that wait for each other all end, however few places there are", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 2 })
+      const body = Stream.unwrapScoped(
+        Effect.map(
+          Effect.uninterruptibleMask((restore) =>
+            Effect.tap(restore(gate.enter("read", "bulk")), (pass) => Effect.addFinalizer(() => pass.leave))
+          ),
+          (pass) => Stream.fromPull(Effect.map(Stream.toPull(Stream.rechunk(Stream.range(1, 4), 1)), pass.moving))
+        )
+      )
+      const zipped = Array.from({ length: 5 }, () => body).reduce((left, right) => Stream.zipWith(left, right, (a, b) => a + b))
+      const fiber = yield* Effect.fork(Stream.runCollect(zipped))
+      yield* TestClock.adjust("1 minute")
+      expect(Chunk.toReadonlyArray(yield* Fiber.join(fiber))).toEqual([5, 10, 15, 20])
+      expect(yield* gate.taken).toEqual(free)
+    })
+  )
+
+  it.effect("starts no more requests in a second than it may", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 100, requestsPerSecond: 10 })
+      let started = 0
+      const fiber = yield* Effect.fork(
+        Effect.forEach(
+          Array.from({ length: 30 }),
+          () =>
+            Effect.acquireUseRelease(
+              gate.enter("read", "small"),
+              () => Effect.sync(() => started++),
+              (pass) => pass.leave
+            ),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("950 millis")
+      expect(started).toBe(10)
+      yield* TestClock.adjust("1 second")
+      expect(started).toBe(20)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      expect(started).toBe(30)
+    })
+  )
+
+  it.effect("a pause holds everybody, and a longer one counts", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 10 })
+      yield* gate.pauseUntil(2000)
+      yield* gate.pauseUntil(5000)
+      yield* gate.pauseUntil(3000)
+      const fiber = yield* Effect.fork(hold(gate, "read", 0))
+      yield* TestClock.adjust("4999 millis")
+      expect((yield* Fiber.poll(fiber))._tag).toBe("None")
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("no place is lost, whoever is interrupted when", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 1, max: 3 }),
+          fc.array(fc.record({ holds: fc.integer({ min: 0, max: 300 }), interruptAt: fc.option(fc.integer({ min: 0, max: 400 })) }), {
+            maxLength: 12
+          }),
+          (concurrency, programs) =>
+            Effect.gen(function* () {
+              const gate = HostGate.make({ concurrency })
+              const fibers = yield* Effect.forEach(programs, ({ holds, interruptAt }) =>
+                Effect.fork(interruptAt === null ? hold(gate, "read", holds) : Effect.timeoutOption(hold(gate, "read", holds), interruptAt))
+              )
+              yield* TestClock.adjust("1 hour")
+              yield* Effect.forEach(fibers, Fiber.join)
+              expect(yield* gate.taken).toEqual(free)
+            }).pipe(Effect.provide(TestContext.TestContext), Effect.runPromise)
+        ),
+        { numRuns: 100 }
+      )
+    )
+  )
+})
