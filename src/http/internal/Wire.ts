@@ -151,11 +151,11 @@ const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, ori
   headers: exchange.headers,
   url: request.url,
   origin,
-  contentEncoding: exchange.contentEncoding,
-  body: exchange.body,
-  bytes: exchange.bytes,
-  text: (limitBytes) => Effect.map(exchange.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
-  discard: exchange.discard,
+  contentEncoding: exchange.body.encoding,
+  body: exchange.body.stream,
+  bytes: exchange.body.bytes,
+  text: (limitBytes) => Effect.map(exchange.body.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
+  discard: exchange.body.discard,
   source: exchange.source
 })
 
@@ -184,7 +184,7 @@ const follow = (
       const location = exchange.headers["location"]
       if (options.followRedirects === false || !Redirect.isRedirect(exchange.status, location))
         return responseOf(exchange, request, from.origin)
-      yield* exchange.discard
+      yield* exchange.body.discard
       const to = Redirect.target(location, from)
       if (to === undefined) return yield* refused(request, location, "not a URL")
       const no = yield* policy(from, to, options)

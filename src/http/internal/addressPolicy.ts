@@ -13,9 +13,7 @@ import * as Origin from "./origin.ts"
 export type Reach = "loopback" | "private" | "link-local" | "unspecified" | "multicast" | "reserved"
 
 /** Turns a host name into addresses. An empty list means that it could not be told. @internal */
-export interface Resolve {
-  (host: string): Effect.Effect<ReadonlyArray<string>>
-}
+export type Resolve = (host: string) => Effect.Effect<ReadonlyArray<string>>
 
 /** How names are looked up for the policy; unset, only IP literals and `localhost` are judged. @internal */
 export class NameResolver extends Context.Reference<NameResolver>()("effect-oci/NameResolver", {

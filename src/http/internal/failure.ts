@@ -54,7 +54,8 @@ const rules: ReadonlyArray<Rule> = [
   {
     reason: "protocol",
     retryable: false,
-    code: /^(HPE_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED$|UND_ERR_REQ_RETRY$|ERR_INVALID_)/
+    code: /^(HPE_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED$|UND_ERR_REQ_RETRY$|ERR_INVALID_)/,
+    message: /bad port|invalid (url|header|character)|unknown scheme|parse error/i
   },
   { reason: "connect", retryable: false, code: /^(ENOTFOUND|EACCES|EPERM|EADDRNOTAVAIL)$/ },
   {

@@ -14,7 +14,7 @@ const maxRemembered = 1000
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to be found
 const control = /[\u0000-\u001f\u007f-\u009f]+/g
 
-const entry = /(?<![^\s,])299\s+\S+\s+"((?:[^"\\]|\\.)*)"/g
+const entry = /(?<![^\s,])299\s+-\s+"((?:[^"\\]|\\.)*)"/g
 
 /** The texts of `Warning: 299 - "…"`, at most 16 of at most 4096 characters; other codes are caches talking. @internal */
 export const parse = (header: string | undefined): ReadonlyArray<string> =>

@@ -1,86 +1,94 @@
 /**
- * One timer per exchange instead of one per read: reads note when they began to wait, and a single fiber that sleeps for as long as no read can be
- * overdue ends the one that is. Time in which nobody waits for the network (a slow consumer, a slow upload source) does not count.
+ * One timer per exchange instead of one per read: waits note when they began, and a single fiber, which sleeps for as long as none can be
+ * overdue, ends the one that is. Time in which nobody waits for the network (a slow consumer, a slow upload source) does not count.
  *
  * @internal
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
+import type * as Fork from "./fork.ts"
 
 /** @internal */
 export interface Watchdog {
-  /**
-   * Runs the effect in a fiber of its own, so that it can be left behind when it is overdue, whatever it does. One at a time.
-   * `onExit` sees how it ended and gives what the caller gets.
-   */
-  readonly guard: <A, E, B, E2>(
-    effect: Effect.Effect<A, E>,
-    limitMillis: number,
-    onExit: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>,
-    onOverdue: Effect.Effect<B, E2>
-  ) => Effect.Effect<B, E2>
-  /** There was a sign of life: the wait counts from now. */
+  /** A wait begins; `overdue` is called when it takes longer than the limit. One wait at a time. */
+  readonly expect: (limitMillis: number, overdue: () => void) => void
+  /** The wait is over. */
+  readonly arrived: () => void
+  /** A sign of life: the wait counts from now. */
   readonly touch: () => void
   /** The wait is not the network's fault until the next `touch`. */
   readonly pause: () => void
-  /** Ends the timer; a later `guard` is not watched. */
-  readonly stop: Effect.Effect<void>
+  /** Ends the timer. */
+  readonly stop: () => void
 }
 
-/** `shortestMillis`: the shortest limit that will be asked for, how often the timer looks at most. @internal */
-export const make = (shortestMillis: number): Effect.Effect<Watchdog, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const fork = Runtime.runFork(yield* Effect.runtime())
-    let since = 0
-    let limit = Number.POSITIVE_INFINITY
-    let overdue: (() => void) | undefined
+/** Begins to watch; no limit that is asked for later may be below `shortestMillis`. @internal */
+export const start = (fork: Fork.Fork, clock: Clock.Clock, shortestMillis: number): Watchdog => {
+  let since = 0
+  let limit = shortestMillis
+  let overdue: (() => void) | undefined
 
-    const patrol: Effect.Effect<never> = Effect.suspend(() => {
-      const left = overdue === undefined ? shortestMillis : since + limit - clock.unsafeCurrentTimeMillis()
-      if (left > 0) return Effect.zipRight(Clock.sleep(Math.min(left, shortestMillis)), patrol)
-      overdue?.()
-      return patrol
+  const patrol: Effect.Effect<never> = Effect.suspend(() => {
+    const left = overdue === undefined ? shortestMillis : since + limit - clock.unsafeCurrentTimeMillis()
+    if (left > 0) return Effect.zipRight(clock.sleep(Duration.millis(Math.min(left, shortestMillis))), patrol)
+    const call = overdue
+    overdue = undefined
+    call?.()
+    return patrol
+  })
+  const timer = fork(patrol)
+  const touch = () => {
+    since = clock.unsafeCurrentTimeMillis()
+  }
+  return {
+    expect: (limitMillis, call) => {
+      limit = limitMillis
+      overdue = call
+      touch()
+    },
+    arrived: () => {
+      overdue = undefined
+    },
+    touch,
+    pause: () => {
+      since = Number.POSITIVE_INFINITY
+    },
+    stop: () => timer.unsafeInterruptAsFork(FiberId.none)
+  }
+}
+
+/**
+ * Runs the effect in a fiber of its own, so that it can be left behind when it is overdue, whatever it does. `onExit` sees how it ended
+ * and gives what the caller gets.
+ *
+ * @internal
+ */
+export const guard = <A, E, B, E2>(
+  watchdog: Watchdog,
+  run: () => Fiber.RuntimeFiber<A, E>,
+  limitMillis: number,
+  onExit: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>,
+  onOverdue: () => Effect.Effect<B, E2>
+): Effect.Effect<B, E2> =>
+  Effect.async((resume) => {
+    let left = false
+    const fiber = run()
+    watchdog.expect(limitMillis, () => {
+      left = true
+      fiber.unsafeInterruptAsFork(FiberId.none)
+      resume(onOverdue())
     })
-    const timer = yield* Effect.forkDaemon(patrol)
-    const stop = Effect.asVoid(Fiber.interrupt(timer))
-    yield* Effect.addFinalizer(() => stop)
-
-    const touch = () => {
-      since = clock.unsafeCurrentTimeMillis()
-    }
-    const guard: Watchdog["guard"] = (effect, limitMillis, onExit, onOverdue) =>
-      Effect.async((resume) => {
-        limit = limitMillis
-        touch()
-        const fiber = fork(effect)
-        const leave = () => {
-          overdue = undefined
-          resume(onOverdue)
-          fiber.unsafeInterruptAsFork(FiberId.none)
-        }
-        overdue = leave
-        fiber.addObserver((exit) => {
-          if (overdue === leave) overdue = undefined
-          resume(onExit(exit))
-        })
-        return Effect.suspend(() => {
-          overdue = undefined
-          return Fiber.interrupt(fiber)
-        })
-      })
-
-    return {
-      guard,
-      touch,
-      pause: () => {
-        since = Number.POSITIVE_INFINITY
-      },
-      stop
-    }
+    fiber.addObserver((exit) => {
+      if (left) return
+      watchdog.arrived()
+      resume(onExit(exit))
+    })
+    return Effect.suspend(() => {
+      watchdog.arrived()
+      return Fiber.interrupt(fiber)
+    })
   })

@@ -1,0 +1,57 @@
+/**
+ * Starting fibers from plain callbacks, with the context and the fiber refs of the fiber that sends.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scheduler from "effect/Scheduler"
+
+/** @internal */
+export type Fork = <A, E>(effect: Effect.Effect<A, E>, options?: Runtime.RunForkOptions) => Fiber.RuntimeFiber<A, E>
+
+/** @internal */
+export interface Forks {
+  readonly fork: Fork
+  /** Runs the continuation of a callback in that very callback, instead of in a microtask of its own. */
+  readonly inline: Scheduler.Scheduler
+}
+
+/**
+ * A scheduler that runs a task at once when it is not running one already, and leaves the rest to the usual one. It saves one trip through
+ * the event loop per chunk, which costs little by itself, but lets so many buffers outlive a collection of young objects that reading takes
+ * twice the time.
+ */
+const inlineScheduler = (usual: Scheduler.Scheduler): Scheduler.Scheduler => {
+  let running = false
+  return {
+    shouldYield: (fiber) => usual.shouldYield(fiber),
+    scheduleTask: (task, priority, fiber) => {
+      if (running) return usual.scheduleTask(task, priority, fiber)
+      running = true
+      try {
+        task()
+      } finally {
+        running = false
+      }
+    }
+  }
+}
+
+/** Fibers so started can be interrupted, even from a region that cannot. @internal */
+export const make: Effect.Effect<Forks> = Effect.withFiberRuntime((fiber, status) => {
+  const fiberRefs = fiber.getFiberRefs()
+  const runtime = Runtime.make({
+    context: fiber.getFiberRef(FiberRef.currentContext),
+    runtimeFlags: RuntimeFlags.enable(status.runtimeFlags, RuntimeFlags.Interruption),
+    fiberRefs
+  })
+  return Effect.succeed({
+    fork: Runtime.runFork(runtime),
+    inline: inlineScheduler(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentScheduler))
+  })
+})
