@@ -5,7 +5,7 @@ import * as Predicate from "effect/Predicate"
 export type JsonObject = { readonly [name: string]: unknown }
 
 /** @internal */
-export const isJsonObject = (value: unknown): value is JsonObject => Predicate.isRecord(value) && !Array.isArray(value)
+export const isJsonObject = (value: unknown): value is JsonObject => Predicate.isRecord(value)
 
 // A member called `__proto__` would become the prototype of whatever the object is copied into.
 const withoutPrototypes = (key: string, value: unknown) => (key === "__proto__" ? undefined : value)
@@ -31,6 +31,10 @@ const encoder = new TextEncoder()
 /** @internal */
 export const jsonBytes = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(value))
 
-/** The map with its keys in order, so that equal maps give equal bytes. @internal */
+/** The map with its keys in order, so that equal maps give equal bytes, and without the name that is not read back. @internal */
 export const sortedMap = (map: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+  Object.fromEntries(
+    Object.entries(map)
+      .filter(([key]) => key !== "__proto__")
+      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  )

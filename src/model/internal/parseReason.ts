@@ -10,8 +10,10 @@ const describe = (issue: ParseResult.ParseIssue, path: ReadonlyArray<string>): s
   switch (issue._tag) {
     case "Pointer":
       return describe(issue.issue, [...path, ...Arr.ensure(issue.path).map(String)])
-    case "Composite":
-      return describe(Arr.headNonEmpty(Arr.ensure(issue.issues)), path)
+    case "Composite": {
+      const [inner] = Arr.ensure(issue.issues)
+      return inner === undefined ? at(`expected ${issue.ast}`) : describe(inner, path)
+    }
     case "Refinement":
       return issue.kind === "Predicate" && !("message" in issue.issue && issue.issue.message)
         ? at(`expected ${issue.ast}`)
