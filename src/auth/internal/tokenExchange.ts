@@ -1,8 +1,10 @@
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire, WireRequest } from "../../http/internal/Wire.ts"
 import { sanitizeText, sanitizeUrl } from "../../model/internal/sanitize.ts"
 import * as RegistryError from "../../model/RegistryError.ts"
@@ -45,7 +47,7 @@ interface Answer {
   readonly context: RegistryError.RequestContext
   readonly status: number
   readonly body: string
-  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly retryAfter: Duration.Duration | undefined
 }
 
 /** An answer without a token, and why. */
@@ -140,7 +142,12 @@ const send = Effect.fnUntraced(function* (wire: Wire, options: ExchangeOptions, 
     context
   }
   const response = yield* wire.send(request, { allowRedirect: options.realmPolicy.redirectRefusal(method) })
-  const answer: Answer = { context, status: response.status, body: yield* response.text(bodyLimitBytes), headers: response.headers }
+  const answer: Answer = {
+    context,
+    status: response.status,
+    body: yield* response.text(bodyLimitBytes),
+    retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis)
+  }
   return answer
 }, Effect.scoped)
 
@@ -165,6 +172,7 @@ const failure = (
     : RegistryError.fromResponse(["Unauthorized", "Denied", "TooManyRequests"], answer.context, {
         status: answer.status,
         body: answer.body,
+        retryAfter: answer.retryAfter,
         secrets
       })
   if (said !== undefined && said._tag !== "UnknownRegistryError") return Effect.fail(said)
