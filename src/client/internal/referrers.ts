@@ -1,0 +1,120 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as TokenScope from "../../auth/TokenScope.ts"
+import type * as Descriptor from "../../model/Descriptor.ts"
+import type * as Digest from "../../model/Digest.ts"
+import * as Manifest from "../../model/Manifest.ts"
+import type * as Reference from "../../model/Reference.ts"
+import { MalformedContent, MediaTypeMismatch } from "../../model/RegistryError.ts"
+import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
+import * as Pagination from "../Pagination.ts"
+import { type ListReferrersError, referrersTags } from "./errors.ts"
+import * as FallbackIndex from "./fallbackIndex.ts"
+import { type ManifestState, referrersApi } from "./manifestState.ts"
+import { listLimitBytes, nextPage } from "./pages.ts"
+import * as ReferrersApi from "./referrersApi.ts"
+import { asUnsupported, originOf, type Place } from "./repositoryRequest.ts"
+
+/**
+ * - `artifactType`: only referrers of this type; the registry filters if it can, else they are filtered here
+ * - `maxPages`: how many pages are read before the list is called endless, default 10 000
+ *
+ * @since 0.1.0
+ */
+export interface ReferrersOptions {
+  readonly artifactType?: string | undefined
+  readonly maxPages?: number | undefined
+}
+
+type Page = Pagination.Page<Descriptor.Descriptor>
+
+const ofType = (artifactType: string | undefined, descriptors: ReadonlyArray<Descriptor.Descriptor>) =>
+  artifactType === undefined ? descriptors : descriptors.filter((descriptor) => descriptor.artifactType === artifactType)
+
+/** `OCI-Filters-Applied` is a list of what was filtered by; older registries filter without saying so, which does no harm. */
+const filtered = (response: RegistryTransport.TransportResponse): boolean =>
+  (response.headers["oci-filters-applied"] ?? "").split(",").some((name) => name.trim() === "artifactType")
+
+const access = (place: Place) => ({ scopes: [TokenScope.pull(place.repository.name)], read: "referrers" as const })
+
+const readPage = Effect.fnUntraced(function* (
+  place: Place,
+  response: RegistryTransport.TransportResponse,
+  path: string,
+  artifactType: string | undefined
+): Effect.fn.Return<Page, ListReferrersError> {
+  const bytes = yield* response.bytes(listLimitBytes)
+  const contentType = response.headers["content-type"]
+  const index = yield* Effect.mapError(Manifest.decode(bytes, { contentType }), (error) =>
+    error._tag === "MalformedContent"
+      ? new MalformedContent({ ...originOf(place), kind: "list of referrers", reason: error.reason })
+      : new MediaTypeMismatch({ ...originOf(place), expected: error.expected, actual: error.actual })
+  )
+  const all = index._tag === "ImageIndex" ? index.manifests : []
+  const items = filtered(response) ? all : ofType(artifactType, all)
+  return { items, ...(yield* nextPage(response, path)) }
+})
+
+/** The index under the fall-back tag. What is no index is none (distribution-spec «Listing Referrers»). */
+const readFallback = Effect.fnUntraced(function* (
+  place: Place,
+  digest: Digest.Digest,
+  artifactType: string | undefined
+): Effect.fn.Return<Page, ListReferrersError> {
+  const { index } = yield* FallbackIndex.read(place, digest, access(place)).pipe(
+    Effect.scoped,
+    Effect.catchTags({
+      MediaTypeMismatch: () => Effect.succeed(FallbackIndex.absent),
+      MalformedContent: () => Effect.succeed(FallbackIndex.absent)
+    })
+  )
+  return { items: ofType(artifactType, Option.match(index, { onNone: () => [], onSome: ({ manifests }) => manifests })) }
+})
+
+const query = (artifactType: string | undefined): string =>
+  artifactType === undefined ? "" : `?artifactType=${encodeURIComponent(artifactType)}`
+
+/**
+ * What refers to a manifest: each once, by the referrers API or from the index under the fall-back tag.
+ *
+ * @internal
+ */
+export const referrers = (
+  transport: RegistryTransport.Service,
+  state: ManifestState,
+  repository: Reference.Repository,
+  digest: Digest.Digest,
+  options: ReferrersOptions = {}
+): Stream.Stream<Descriptor.Descriptor, ListReferrersError> => {
+  const { artifactType, maxPages } = options
+  const place: Place = { transport, repository, operation: "referrers" }
+  const fallsBack = transport.settings(repository.registry).referrersFallback
+  const start = Pagination.Cursor.make(`${ReferrersApi.referrersPath(place, digest)}${query(artifactType)}`)
+
+  const fetch = Effect.fnUntraced(function* (cursor: Pagination.Cursor = start): Effect.fn.Return<Page, ListReferrersError> {
+    const first = cursor === start
+    if (first && fallsBack && (yield* referrersApi(state, repository.registry)) === false) {
+      return yield* readFallback(place, digest, artifactType)
+    }
+    const page = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const answer = yield* ReferrersApi.ask(place, cursor, referrersTags, access(place))
+        if (first) yield* ReferrersApi.learn(place, state, answer)
+        if (answer._tag === "Page") return yield* readPage(place, answer.response, cursor, artifactType)
+        if (!first) return yield* Effect.fail(answer.refusal)
+        return fallsBack ? undefined : yield* asUnsupported(answer.refusal)
+      })
+    )
+    return page ?? (yield* readFallback(place, digest, artifactType))
+  })
+
+  return Stream.suspend(() => {
+    const seen = new Set<Digest.Digest>()
+    return Stream.filter(Pagination.stream(fetch, { start, maxPages, origin: originOf(place) }), (descriptor) => {
+      if (seen.has(descriptor.digest)) return false
+      seen.add(descriptor.digest)
+      return true
+    })
+  })
+}

@@ -1,0 +1,53 @@
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as MediaType from "../../model/MediaType.ts"
+import type * as Reference from "../../model/Reference.ts"
+import { type ResponseError, Unsupported } from "../../model/RegistryError.ts"
+import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
+
+/** What an operation works on. @internal */
+export interface Place {
+  readonly transport: RegistryTransport.Service
+  readonly repository: Reference.Repository
+  readonly operation: string
+}
+
+type Members = "endpoint" | "method" | "path" | "scopes"
+
+/** A request without what the place tells. @internal */
+export type Request = Pick<RegistryTransport.TransportRequest, Members> &
+  Omit<Partial<RegistryTransport.TransportRequest>, Members | "operation" | "registry" | "repository">
+
+/** @internal */
+export const send = (
+  { transport, repository, operation }: Place,
+  request: Request
+): Effect.Effect<RegistryTransport.TransportResponse, RegistryTransport.TransportFailure, Scope.Scope> =>
+  transport.execute({ ...request, operation, registry: repository.registry, repository: repository.name })
+
+/** What failures tell about the place. @internal */
+export const originOf = ({ repository, operation }: Place) => ({ registry: repository.registry, repository: repository.name, operation })
+
+/** `tagOrDigest` is safe in a path: the grammars of tags and digests see to that. @internal */
+export const manifestPath = ({ repository }: Place, tagOrDigest: string): string => `/v2/${repository.name}/manifests/${tagOrDigest}`
+
+/** An `Accept` header; all manifest types unless told otherwise. @internal */
+export const acceptHeader = (mediaTypes: ReadonlyArray<string> | undefined): { readonly accept: string } => ({
+  accept: mediaTypes === undefined ? MediaType.acceptManifestHeader : mediaTypes.join(", ")
+})
+
+/** A refusal that, for this operation, means that the registry cannot do it. @internal */
+export const asUnsupported = (error: ResponseError): Unsupported =>
+  new Unsupported({
+    registry: error.registry,
+    repository: error.repository,
+    operation: error.operation,
+    method: error.method,
+    url: error.url,
+    status: error.status,
+    diagnostics: error.diagnostics,
+    body: error.body,
+    requestId: error.requestId,
+    retryAfter: error.retryAfter,
+    retryable: error.retryable
+  })
