@@ -3,7 +3,7 @@
 import type * as HttpBody from "@effect/platform/HttpBody"
 import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
+import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -54,13 +54,14 @@ interface Demand {
 
 const done: IteratorResult<Uint8Array, undefined> = { done: true, value: undefined }
 
-/**
- * An async iterator fed by a fiber that runs the stream. The fiber is one chunk ahead of the socket and no more, so that the next chunk is
- * made while the last one leaves.
- */
+/** The source runs ahead of the socket by no more than this: far enough to work in bursts, which is what makes small chunks cheap. */
+const aheadBytes = 512 * 1024
+
+/** An async iterator fed by a fiber that runs the stream. */
 const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime.Runtime<never>): UploadBody => {
-  let items: ReadonlyArray<Uint8Array> = []
-  let index = 0
+  let queue: Array<Uint8Array> = []
+  let next = 0
+  let queuedBytes = 0
   let demand: Demand | undefined
   let proceed: (() => void) | undefined
   let fiber: Fiber.RuntimeFiber<void, unknown> | undefined
@@ -68,13 +69,18 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
   let failure = Option.none<Cause.Cause<unknown>>()
 
   const take = (): IteratorResult<Uint8Array, undefined> | undefined => {
-    const value = items[index]
+    const value = queue[next]
     if (value === undefined) return ended ? done : undefined
-    index += 1
-    if (index === items.length) {
-      const next = proceed
+    next += 1
+    queuedBytes -= value.byteLength
+    if (next === queue.length) {
+      queue = []
+      next = 0
+    }
+    if (queuedBytes < aheadBytes / 2) {
+      const resume = proceed
       proceed = undefined
-      next?.()
+      resume?.()
     }
     return { done: false, value }
   }
@@ -92,15 +98,22 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     waiting.resolve(result)
   }
 
-  const offer = (chunk: Chunk.Chunk<Uint8Array>) =>
-    Effect.async<void>((resume) => {
-      items = Chunk.toReadonlyArray(chunk)
-      index = 0
-      proceed = () => resume(Effect.void)
-      answer()
-    })
+  /** Looks again before it waits: the fiber may have yielded while the queue was emptied. */
+  const full = Effect.async<void>((resume) => {
+    if (queuedBytes < aheadBytes / 2) return resume(Effect.void)
+    proceed = () => resume(Effect.void)
+  })
 
-  const run = Stream.runForEachChunk(stream, (chunk) => (Chunk.isEmpty(chunk) ? Effect.void : offer(chunk))).pipe(
+  const offer = (chunk: Chunk.Chunk<Uint8Array>): Effect.Effect<void> => {
+    for (const bytes of chunk) {
+      queue.push(bytes)
+      queuedBytes += bytes.byteLength
+    }
+    answer()
+    return queuedBytes < aheadBytes ? Effect.void : full
+  }
+
+  const run = Stream.runForEachChunk(stream, offer).pipe(
     Effect.onExit((exit) =>
       Effect.sync(() => {
         ended = true
