@@ -10,7 +10,6 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import * as clientRequest from "./internal/clientRequest.ts"
 import * as clientResponse from "./internal/clientResponse.ts"
 import * as Recorder from "./internal/recorder.ts"
@@ -94,15 +93,7 @@ const makeClient = (hosts: ReadonlyMap<string, Host>): HttpClient.HttpClient =>
           url.search
         )
         .pipe(Effect.mapError(({ cause }) => new HttpClientError.RequestError({ request, reason: "Transport", cause })))
-      const body = answer.body instanceof Uint8Array ? (answer.body.length === 0 ? Stream.empty : Stream.make(answer.body)) : answer.body
-      // One piece at a time, so that a reader that stops has not been served the rest.
-      const served = Stream.mapEffect(body, (bytes) =>
-        Effect.as(
-          Effect.sync(() => answer.sent(bytes.length)),
-          bytes
-        )
-      )
-      return clientResponse.make(request, { status: answer.status, headers: answer.headers, body: served }, signal)
+      return clientResponse.make(request, answer, signal)
     })
   )
 

@@ -7,11 +7,13 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Net from "node:net"
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { StoreError } from "../model/RegistryError.ts"
@@ -46,12 +48,42 @@ export interface Service extends RegistryControl {
 /** A socket's buffer of Node's default size turns a large blob into many small wake-ups. */
 const highWaterMark = 512 * 1024
 
+/**
+ * Waits until some event has brought `take` a result. A stream's own async iterator cannot be interrupted while it waits, and takes the
+ * socket, and with it an early answer, away from the client when it is left early.
+ */
+const onEvents = <A, E>(
+  emitter: NodeJS.EventEmitter,
+  events: ReadonlyArray<string>,
+  take: () => Option.Option<Effect.Effect<A, E>>
+): Effect.Effect<A, E> =>
+  Effect.async<A, E>((resume) => {
+    const forget = () => {
+      for (const event of events) emitter.off(event, check)
+    }
+    const check = () => {
+      const result = take()
+      if (Option.isNone(result)) return
+      forget()
+      resume(result.value)
+    }
+    for (const event of events) emitter.on(event, check)
+    check()
+    return Effect.sync(forget)
+  })
+
+const aborted = (message: Http.IncomingMessage) =>
+  Effect.fail(Option.some(new RequestAborted({ cause: message.errored ?? new Error("the client went away") })))
+
+const takeBytes = (message: Http.IncomingMessage): Option.Option<Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<RequestAborted>>> => {
+  const bytes: Uint8Array | null = message.read()
+  if (bytes !== null) return Option.some(Effect.succeed(Chunk.of(bytes)))
+  if (message.readableEnded) return Option.some(Effect.fail(Option.none()))
+  return message.errored !== null || message.destroyed ? Option.some(aborted(message)) : Option.none()
+}
+
 const bodyOf = (message: Http.IncomingMessage): Stream.Stream<Uint8Array, RequestAborted> =>
-  Stream.fromAsyncIterable(
-    // Destroying the request would take the socket, and with it an early answer, away from the client.
-    { [Symbol.asyncIterator]: (): AsyncIterator<Uint8Array> => message.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]() },
-    (cause) => new RequestAborted({ cause })
-  )
+  Stream.repeatEffectChunkOption(onEvents(message, ["readable", "end", "error", "close"], () => takeBytes(message)))
 
 const headersOf = (message: Http.IncomingMessage): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -77,15 +109,9 @@ const toRequest = (message: Http.IncomingMessage, scheme: string) => {
 }
 
 const drained = (response: Http.ServerResponse): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    const done = () => resume(Effect.void)
-    response.once("drain", done)
-    response.once("close", done)
-    return Effect.sync(() => {
-      response.off("drain", done)
-      response.off("close", done)
-    })
-  })
+  onEvents(response, ["drain", "close"], () =>
+    response.writableNeedDrain && !response.destroyed ? Option.none() : Option.some(Effect.void)
+  )
 
 const finished = (response: Http.ServerResponse): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
@@ -124,6 +150,8 @@ const respond = Effect.fnUntraced(function* (
   const headers = Object.entries(answer.headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]])
   response.writeHead(answer.status, Object.fromEntries(headers))
   yield* write(response, answer)
+  // What the answer did not wait for must not stand in the way of the next request.
+  yield* Effect.sync(() => message.resume())
 })
 
 const listen = (server: Http.Server, options: RegistryServerOptions): Effect.Effect<Net.AddressInfo, StoreError> =>
@@ -148,6 +176,8 @@ export const make: (options: RegistryServerOptions, storage: RegistryStorage.Ser
   Effect.fnUntraced(function* (options, storage) {
     const { hostname, port, tls, ...behavior } = options
     const scheme = tls === undefined ? "http" : "https"
+    // Released last: what still runs ends by itself once its connection is gone.
+    const run = yield* FiberSet.makeRuntime<never>()
     const server = yield* Effect.acquireRelease(
       Effect.sync(() => makeServer(options)),
       (server) =>
@@ -156,7 +186,6 @@ export const make: (options: RegistryServerOptions, storage: RegistryStorage.Ser
           server.closeAllConnections()
         })
     )
-    const run = yield* FiberSet.makeRuntime<never>()
     const ready = yield* Deferred.make<Registry.Registry>()
 
     server.on("request", (message: Http.IncomingMessage, response: Http.ServerResponse) => {

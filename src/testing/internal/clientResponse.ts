@@ -10,12 +10,15 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { concat } from "./bytes.ts"
+import { noBytes } from "./exchange.ts"
 
 /** An answer before it is a platform response. @internal */
 export interface Source {
   readonly status: number
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string>>>
-  readonly body: Stream.Stream<Uint8Array, unknown>
+  readonly body: Uint8Array | Stream.Stream<Uint8Array, unknown>
+  /** Told of the bytes as they are read. */
+  readonly sent?: ((bytes: number) => void) | undefined
 }
 
 const aborted = (signal: AbortSignal): Effect.Effect<never, unknown> =>
@@ -52,19 +55,40 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
     this.headers = Headers.fromInput(source.headers)
     this.cookies = Cookies.empty
     const failure = (cause: unknown) => new HttpClientError.ResponseError({ request, response: this, reason: "Decode", cause })
+    const { body, sent } = source
     let taken = false
-    this.stream = Stream.suspend(() => {
-      if (taken) return Stream.empty
-      taken = true
-      return Stream.mapError(Stream.interruptWhen(source.body, aborted(signal)), failure)
-    })
-    this.arrayBuffer = Effect.map(Stream.runCollect(this.stream), (pieces) => concat(pieces).buffer)
+    /** The body for its first reader; nobody gets it twice. */
+    const take = (): Effect.Effect<typeof body, HttpClientError.ResponseError> =>
+      Effect.suspend(() => {
+        if (taken) return Effect.succeed(noBytes)
+        taken = true
+        return signal.aborted ? Effect.fail(failure(new Error("the request was aborted"))) : Effect.succeed(body)
+      })
+    const whole = (bytes: Uint8Array) => {
+      sent?.(bytes.length)
+      return bytes
+    }
+    const flowing = (bytes: Stream.Stream<Uint8Array, unknown>) => {
+      // One piece at a time, so that a reader that stops has not been served the rest.
+      const told = sent === undefined ? bytes : Stream.mapEffect(bytes, (piece) => Effect.sync(() => whole(piece)))
+      return Stream.mapError(Stream.interruptWhen(told, aborted(signal)), failure)
+    }
+    this.stream = Stream.unwrap(
+      Effect.map(take(), (body) =>
+        body instanceof Uint8Array ? (body.length === 0 ? Stream.empty : Stream.sync(() => whole(body))) : flowing(body)
+      )
+    )
+    this.arrayBuffer = Effect.flatMap(take(), (body) =>
+      body instanceof Uint8Array
+        ? Effect.sync(() => whole(body).slice().buffer)
+        : Effect.map(Stream.runCollect(flowing(body)), (pieces) => concat(pieces).buffer)
+    )
     this.text = Effect.map(this.arrayBuffer, (bytes) => new TextDecoder().decode(bytes))
     this.json = Effect.flatMap(this.text, (text) =>
       Effect.try({ try: (): unknown => (text === "" ? null : JSON.parse(text)), catch: failure })
     )
     this.urlParamsBody = Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
-    this.formData = Effect.fail(failure(new Error("a registry sends no form data")))
+    this.formData = Effect.suspend(() => Effect.fail(failure(new Error("a registry sends no form data"))))
   }
 
   toJSON(): unknown {
