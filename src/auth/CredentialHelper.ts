@@ -22,6 +22,7 @@ import * as Stream from "effect/Stream"
 import { sanitizeText, sanitizeUrl } from "../model/internal/sanitize.ts"
 import { KeychainError } from "../model/RegistryError.ts"
 import * as Credentials from "./Credentials.ts"
+import { secretsOf } from "./internal/secrets.ts"
 import * as SharedCache from "./internal/sharedCache.ts"
 
 /**
@@ -227,7 +228,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, CommandEx
           return yield* failure({ helper, server }, `has no place for credentials of kind ${credentials._tag}`)
         }
         const input = Redacted.make(JSON.stringify({ ServerURL: server, ...stored.value }))
-        yield* change({ helper, verb: "store", input, server, secrets: Credentials.secrets(credentials) })
+        yield* change({ helper, verb: "store", input, server, secrets: secretsOf(credentials) })
       }),
       erase: Effect.fn("CredentialHelper.erase")((helper: string, server: string) =>
         change({ helper, verb: "erase", input: Redacted.make(server), server })

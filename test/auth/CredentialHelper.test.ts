@@ -14,6 +14,7 @@ import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import * as CredentialHelper from "../../src/auth/CredentialHelper.ts"
 import * as Credentials from "../../src/auth/Credentials.ts"
+import { secretsOf } from "../../src/auth/internal/secrets.ts"
 import * as FakeHelpers from "../support/FakeHelpers.ts"
 
 const canary = "s3cr3t-canary"
@@ -23,7 +24,7 @@ const service = (fake: ReturnType<typeof FakeHelpers.make>, options?: Credential
 
 const always = (answer: FakeHelpers.Answer) => FakeHelpers.make(() => Effect.succeed(answer))
 
-const reveal = (credentials: Credentials.Credentials) => [credentials._tag, ...Credentials.secrets(credentials)]
+const reveal = (credentials: Credentials.Credentials) => [credentials._tag, ...secretsOf(credentials)]
 
 describe("CredentialHelper", () => {
   describe("get", () => {

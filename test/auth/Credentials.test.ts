@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
 import * as Credentials from "../../src/auth/Credentials.ts"
+import { secretsOf } from "../../src/auth/internal/secrets.ts"
 
 const canaries: ReadonlyArray<Credentials.Credentials> = [
   Credentials.basic("user", "CANARY"),
@@ -16,15 +17,15 @@ describe("secrets", () => {
     expect(`${JSON.stringify(credentials)} ${inspect(credentials, { depth: 9 })} ${Credentials.identity(credentials)}`).not.toContain(
       "CANARY"
     )
-    expect(Credentials.secrets(credentials)).toContain("CANARY")
+    expect(secretsOf(credentials)).toContain("CANARY")
   })
   it("include the encoded pair, which is as good as the password", () => {
-    const secrets = Credentials.secrets(Credentials.basic("foo", 'b a"r'))
+    const secrets = secretsOf(Credentials.basic("foo", 'b a"r'))
     expect(secrets).toEqual(
       expect.arrayContaining(['b a"r', "b+a%22r", "b%20a%22r", 'b a\\"r', Buffer.from('foo:b a"r').toString("base64")])
     )
     expect(secrets).not.toContain("foo")
-    expect(Credentials.secrets(Credentials.anonymous)).toEqual([])
+    expect(secretsOf(Credentials.anonymous)).toEqual([])
   })
 })
 

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Challenge from "../../src/auth/Challenge.ts"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import * as RealmPolicy from "../../src/auth/internal/realmPolicy.ts"
+import { secretsOf } from "../../src/auth/internal/secrets.ts"
 import * as TokenExchange from "../../src/auth/internal/tokenExchange.ts"
 import * as RegistryError from "../../src/model/RegistryError.ts"
 import { type Deviation, deviation, load } from "../vectors/Vectors.ts"
@@ -321,7 +322,7 @@ describe("refusals", () => {
         for (const each of credentials) {
           const service = TokenService.make((request) => ({
             status,
-            body: `${request.url} ${request.authorization} ${request.body} ${Credentials.secrets(each).join(" ")}`
+            body: `${request.url} ${request.authorization} ${request.body} ${secretsOf(each).join(" ")}`
           }))
           const error = yield* Effect.flip(exchange(service, { credentials: each }))
           const shown = `${inspect(error, { depth: 9 })} ${JSON.stringify(error)} ${error.message} ${error}`

@@ -12,6 +12,7 @@ import * as AccessToken from "../AccessToken.ts"
 import type { Challenge } from "../Challenge.ts"
 import * as Credentials from "../Credentials.ts"
 import type { RealmPolicy } from "./realmPolicy.ts"
+import { secretsOf } from "./secrets.ts"
 import * as TokenRequest from "./tokenRequest.ts"
 
 /** @internal */
@@ -166,7 +167,7 @@ const failure = (
   never,
   RegistryError.TokenExchangeError | RegistryError.Unauthorized | RegistryError.Denied | RegistryError.TooManyRequests
 > => {
-  const secrets = Credentials.secrets(options.credentials)
+  const secrets = secretsOf(options.credentials)
   const said = isSuccess(answer.status)
     ? undefined
     : RegistryError.fromResponse(["Unauthorized", "Denied", "TooManyRequests"], answer.context, {
