@@ -94,6 +94,28 @@ describe("basic-authorization-header", () => {
   )
 })
 
+describe("token-requests, the rows without a token service", () => {
+  const Asked = Schema.Struct({
+    name: Schema.String,
+    input: Schema.Struct({
+      wwwAuthenticate: Schema.String,
+      credentials: Schema.Struct({ username: Schema.String, password: Schema.String })
+    }),
+    expected: Schema.Struct({ authorization: Schema.String })
+  })
+  const rows = load("token-requests", Schema.Union(Asked, Schema.Struct({ name: Schema.String })))
+
+  it.scoped.each(rows.filter((row) => "input" in row))("$name", ({ input, expected }) =>
+    Effect.gen(function* () {
+      const service = TokenService.counting()
+      const credentials = Credentials.basic(input.credentials.username, input.credentials.password)
+      const authenticator = yield* make(service, { challenges: Challenge.parse([input.wwwAuthenticate]), credentials })
+      expect(text(yield* authenticator.authorize(need()))).toBe(expected.authorization)
+      expect(service.seen).toEqual([])
+    })
+  )
+})
+
 describe("registry-token-passthrough", () => {
   const rows = load(
     "registry-token-passthrough",

@@ -41,6 +41,7 @@ export interface ExchangeOptions {
 }
 
 const bodyLimitBytes = 64 * 1024
+const refused: ReadonlySet<number> = new Set([400, 401, 403])
 const defaultClientId = "effect-oci"
 
 /** What the token service said, read to its end. */
@@ -83,7 +84,7 @@ export const exchange = Effect.fnUntraced(function* (wire: Wire, options: Exchan
   if (Either.isRight(first)) return first.right
   const primary = options.scopes.slice(0, 1)
   // Some services refuse the lot when the extra scope, the source of a mount, is not ours to read; the main one may still be granted.
-  if (options.scopes.length < 2 || !([400, 401, 403] as ReadonlyArray<number>).includes(first.left.answer.status)) {
+  if (options.scopes.length < 2 || !refused.has(first.left.answer.status)) {
     return yield* failure(options, realm, first.left)
   }
   const second = yield* attempt(wire, options, realm, primary)
