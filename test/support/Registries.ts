@@ -19,7 +19,7 @@ export interface Options {
 }
 
 /** Everything below the transport over any client. */
-export const layerOver = <E, R>(http: Layer.Layer<HttpClient.HttpClient, E, R>, options: Options = {}) =>
+export const layerOver = <A, E, R>(http: Layer.Layer<A | HttpClient.HttpClient, E, R>, options: Options = {}) =>
   RegistryTransport.layer(options.transport).pipe(
     Layer.provide([
       options.keychain ?? Keychain.layerAnonymous,
