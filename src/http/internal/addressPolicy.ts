@@ -149,7 +149,7 @@ export const check = (from: URL, to: URL, options: { readonly allowInternal: boo
  * @internal
  */
 export const foreignRefusal = (url: string, plainHttp: boolean): string | undefined => {
-  const to = Origin.parse(url)
+  const to = /^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]/i.test(url) ? Origin.parse(url) : undefined
   if (to === undefined) return "not an absolute URL"
   if (to.protocol !== "https:" && !(plainHttp && to.protocol === "http:")) return `scheme ${to.protocol.slice(0, -1)} is not allowed`
   const reach = reachOf(to.hostname)

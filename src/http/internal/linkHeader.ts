@@ -17,9 +17,9 @@ export interface Link {
 const maxLength = 64 * 1024
 
 /** Sticky, so that text is looked at once, from left to right. */
-const separators = /[\s,]*/y
-const uriReference = /<([^<>]*)>/y
+const uriReference = /[\s,]*<([^<>]*)>/y
 const parameter = /\s*;\s*([^\s=;,"]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y
+const rest = /[^,]*/y
 
 const at = (pattern: RegExp, text: string, index: number): RegExpExecArray | null => {
   pattern.lastIndex = index
@@ -32,26 +32,22 @@ const relOf = (parameters: ReadonlyArray<readonly [name: string, value: string]>
   return rel === undefined ? [] : rel.toLowerCase().split(/\s+/).filter(Boolean)
 }
 
-/** Every link of the header. Left is what is wrong with it. @internal */
+/** Every link of the header; what is odd behind a link is passed over. Left when it does not begin with one. @internal */
 export const parse = (header: string): Either.Either<ReadonlyArray<Link>, string> => {
   if (header.length > maxLength) return Either.left("the Link header is too long")
   const links: Array<Link> = []
-  let index = at(separators, header, 0)?.[0].length ?? 0
-  while (index < header.length) {
-    const reference = at(uriReference, header, index)
-    if (reference === null) return Either.left("the Link header does not have the form <url>; rel=next")
-    index += reference[0].length
+  let index = 0
+  for (let found = at(uriReference, header, index); found !== null; found = at(uriReference, header, index)) {
+    index += found[0].length
     const parameters: Array<readonly [string, string]> = []
-    for (let found = at(parameter, header, index); found !== null; found = at(parameter, header, index)) {
-      index += found[0].length
-      parameters.push([(found[1] ?? "").toLowerCase(), (found[2] ?? found[3] ?? "").replace(/\\(.)/g, "$1")])
+    for (let pair = at(parameter, header, index); pair !== null; pair = at(parameter, header, index)) {
+      index += pair[0].length
+      parameters.push([(pair[1] ?? "").toLowerCase(), (pair[2] ?? pair[3] ?? "").replace(/\\(.)/g, "$1")])
     }
-    links.push({ target: (reference[1] ?? "").trim(), rel: relOf(parameters) })
-    const rest = at(separators, header, index)?.[0] ?? ""
-    if (index + rest.length < header.length && !rest.includes(",")) return Either.left("the Link header has text behind a link")
-    index += rest.length
+    links.push({ target: (found[1] ?? "").trim(), rel: relOf(parameters) })
+    index += at(rest, header, index)?.[0].length ?? 0
   }
-  return Either.right(links)
+  return links.length === 0 ? Either.left("the Link header does not have the form <url>; rel=next") : Either.right(links)
 }
 
 /**

@@ -1,0 +1,90 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "effect/FastCheck"
+import * as Schema from "effect/Schema"
+import * as Origin from "../../src/http/internal/origin.ts"
+import { type Deviation, deviation, load } from "../vectors/Vectors.ts"
+
+const Scheme = Schema.Literal("http", "https")
+
+const Address = Schema.Struct({ address: Schema.String, scheme: Scheme, expected: Schema.String })
+type Address = typeof Address.Type
+
+const addressDeviations: ReadonlyArray<Deviation<Address> & { readonly expected: (row: Address) => string }> = [
+  {
+    name: "brackets are not doubled",
+    reason: "`[v6]` is the same host as a bare v6 address",
+    applies: (row) => /^\[[^[\]]*\]$/.test(row.address),
+    expected: (row) => `${row.address.toLowerCase()}:${row.scheme === "http" ? 80 : 443}`
+  },
+  {
+    name: "case does not count",
+    reason: "host names are compared without regard to case (RFC 3986, 6.2.2.1)",
+    applies: (row) => row.address !== row.address.toLowerCase(),
+    expected: (row) => row.expected.toLowerCase()
+  }
+]
+
+const Match = Schema.Struct({
+  registryHost: Schema.String,
+  requestHostHeader: Schema.String,
+  requestUrlHost: Schema.String,
+  scheme: Scheme,
+  expectedAttachAuthorization: Schema.Boolean
+})
+type Match = typeof Match.Type
+
+const defaultPort = (row: Match) => (row.scheme === "http" ? /:80$/ : /:443$/)
+const plain = (row: Match, host: string) => host.replace(defaultPort(row), "")
+
+const matchDeviations: ReadonlyArray<Deviation<Match> & { readonly expected: boolean }> = [
+  {
+    name: "the Host header is not asked",
+    reason: "credentials go where the URL leads, whatever the header says",
+    applies: (row) => row.expectedAttachAuthorization && plain(row, row.requestUrlHost) !== plain(row, row.registryHost),
+    expected: false
+  },
+  {
+    name: "case does not count",
+    reason: "host names are compared without regard to case (RFC 3986, 6.2.2.1)",
+    applies: (row) =>
+      !row.expectedAttachAuthorization && plain(row, row.requestUrlHost).toLowerCase() === plain(row, row.registryHost).toLowerCase(),
+    expected: true
+  }
+]
+
+describe("origin", () => {
+  for (const row of load("canonical-address", Address)) {
+    const different = deviation(addressDeviations, row)
+    it(`canonical ${row.scheme} ${row.address}${different === undefined ? "" : ` (${different.name})`}`, () => {
+      const expected = addressDeviations.find((_) => _ === different)?.expected(row) ?? row.expected
+      assert.strictEqual(Origin.canonicalAddress(row.address, row.scheme), expected)
+    })
+  }
+
+  for (const row of load("authorization-host-match", Match)) {
+    const different = deviation(matchDeviations, row)
+    const names = `${row.registryHost} → ${row.requestHostHeader} at ${row.requestUrlHost}`
+    it(`credentials ${row.scheme} ${names}${different === undefined ? "" : ` (${different.name})`}`, () => {
+      const expected = matchDeviations.find((_) => _ === different)?.expected ?? row.expectedAttachAuthorization
+      assert.strictEqual(Origin.mayReceiveCredentials(row.registryHost, row.requestUrlHost, row.scheme), expected)
+    })
+  }
+
+  it("compares origins by their effective port", () => {
+    const same = (a: string, b: string) => Origin.same(new URL(a), new URL(b))
+    assert.isTrue(same("https://R.test:443/a", "https://r.test/b?c"))
+    assert.isFalse(same("https://r.test", "http://r.test"))
+    assert.isFalse(same("https://r.test", "https://r.test:8443"))
+    assert.isFalse(same("https://r.test", "https://r.test.evil"))
+  })
+
+  it("never throws, and canonical addresses stay canonical", () =>
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringOf(fc.constantFrom(..."a1:[].A"))), (address) => {
+        Origin.parse(address)
+        const once = Origin.canonicalAddress(address, "https")
+        return Origin.canonicalAddress(once, "https") === once
+      }),
+      { numRuns: 2000 }
+    ))
+})
