@@ -1,0 +1,110 @@
+/**
+ * Where content lives: one small interface for each thing a place can do, so that a place says in its type what it can and how it fails.
+ * A copy needs a `Source` and a `Target`; a read-only place is no `Target` and cannot be written by mistake.
+ *
+ * They are values, not services, since a copy needs two at once. Registries, layouts on disk, archives and memory all have them.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type * as BlobUpload from "../client/BlobUpload.ts"
+import type * as Descriptor from "../model/Descriptor.ts"
+import type * as Manifest from "../model/Manifest.ts"
+
+/** What every place has: a name for people, such as `ghcr.io/acme/app` or `oci:./images`. @since 0.1.0 */
+export interface Place {
+  readonly label: string
+}
+
+/** Tells whether a place holds some content, blob or manifest by its media type. @since 0.1.0 */
+export interface Exists<E> extends Place {
+  readonly exists: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, E>
+}
+
+/** Gives content out. A reference is a tag, or a digest as text. @since 0.1.0 */
+export interface Source<E> extends Exists<E> {
+  /** What a reference stands for. */
+  readonly resolve: (reference: string) => Effect.Effect<Descriptor.Descriptor, E>
+  /** A manifest with its bytes, verified. */
+  readonly fetchManifest: (reference: string | Descriptor.Descriptor) => Effect.Effect<Manifest.Manifest, E>
+  /** The bytes of a blob; the last ones come when size and digest are right. */
+  readonly fetchBlob: (descriptor: Descriptor.Descriptor) => Stream.Stream<Uint8Array, E>
+}
+
+/**
+ * - `mountFrom`: repositories of the same registry that may hold the blob
+ * - `checkExists`: whether the place is asked for the blob first, default yes
+ * - `onBytes`: told how many bytes leave, those that are sent again included
+ *
+ * @since 0.1.0
+ */
+export interface PushBlobOptions {
+  readonly mountFrom?: ReadonlyArray<string> | undefined
+  readonly checkExists?: boolean | undefined
+  readonly onBytes?: ((count: number) => void) | undefined
+}
+
+/** How content came to be in its place. @since 0.1.0 */
+export type Outcome = "existed" | "mounted" | "stored"
+
+/** Takes content in: blobs and children before the manifests that name them, tags last. @since 0.1.0 */
+export interface Target<E> extends Exists<E> {
+  /** What a tag stands for now. */
+  readonly current: (tag: string) => Effect.Effect<Option.Option<Descriptor.Descriptor>, E>
+  readonly pushBlob: <E2 = never, R = never>(
+    descriptor: Descriptor.Descriptor,
+    content: BlobUpload.Source<E2, R>,
+    options?: PushBlobOptions
+  ) => Effect.Effect<Outcome, E | E2, R>
+  /** Stores a manifest's bytes under its digest and these tags. */
+  readonly pushManifest: (
+    manifest: Manifest.Manifest,
+    options?: { readonly tags?: ReadonlyArray<string> | undefined }
+  ) => Effect.Effect<void, E>
+  /** Points a tag at a manifest the place holds. */
+  readonly tag: (descriptor: Descriptor.Descriptor, tag: string) => Effect.Effect<void, E>
+}
+
+/** Lists its tags. @since 0.1.0 */
+export interface Tags<E> extends Place {
+  readonly tags: Stream.Stream<string, E>
+}
+
+/** Lists what refers to a manifest. @since 0.1.0 */
+export interface Referrers<E> extends Place {
+  readonly referrers: (
+    descriptor: Descriptor.Descriptor,
+    options?: { readonly artifactType?: string | undefined }
+  ) => Stream.Stream<Descriptor.Descriptor, E>
+}
+
+/** Lets content go. @since 0.1.0 */
+export interface Deletes<E> extends Place {
+  /** Takes a tag away and leaves the manifest. */
+  readonly untag: (tag: string) => Effect.Effect<void, E>
+  /** Deletes a blob or a manifest, and with it every tag that points to it. */
+  readonly delete: (descriptor: Descriptor.Descriptor) => Effect.Effect<void, E>
+}
+
+/**
+ * Where blobs can be taken over without moving them: places with the same `space` share them, and `name` is what a mount calls this one.
+ *
+ * @since 0.1.0
+ */
+export interface Mounts extends Place {
+  readonly mounts: { readonly space: string; readonly name: string }
+}
+
+/** @since 0.1.0 */
+export const hasTags = <P extends Place>(place: P): place is P & Tags<unknown> => "tags" in place
+
+/** @since 0.1.0 */
+export const hasReferrers = <P extends Place>(place: P): place is P & Referrers<unknown> => "referrers" in place
+
+/** @since 0.1.0 */
+export const hasDeletes = <P extends Place>(place: P): place is P & Deletes<unknown> => "untag" in place && "delete" in place
+
+/** @since 0.1.0 */
+export const hasMounts = <P extends Place>(place: P): place is P & Mounts => "mounts" in place
