@@ -3,11 +3,11 @@
  * to the second by digest, and read back verified.
  */
 import { createHash } from "node:crypto"
+import { buffer } from "node:stream/consumers"
 import { gzipSync } from "node:zlib"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
@@ -38,7 +38,7 @@ const makeLayer = Effect.fn("makeLayer")(function* (folder: string) {
     tar.entry({ name: `app/${name}`, mtime: new Date(0) }, Buffer.from(yield* fs.readFile(path)))
   }
   tar.finalize()
-  const content = Buffer.concat([...(yield* Stream.runCollect(NodeStream.fromReadable(() => tar, String)))])
+  const content = yield* Effect.promise(() => buffer(tar))
   return { diffId: sha256(content), bytes: gzipSync(content) }
 })
 
@@ -122,7 +122,7 @@ const program = Effect.gen(function* () {
     const to = yield* Reference.parse(`${target.host}/mirror/app:1.0`)
 
     yield* Console.log(`Pushing ${from}`)
-    const manifest = yield* push(from, ["docs", "src", "node_modules/effect/src"])
+    const manifest = yield* push(from, ["docs", "src", "node_modules/typescript/lib"])
     for (const descriptor of [...Manifest.successors(manifest), manifest.descriptor]) yield* Console.log(`  ${describe(descriptor)}`)
 
     const byDigest = Reference.withDigest(from.repository, manifest.digest)
