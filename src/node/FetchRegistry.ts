@@ -14,7 +14,13 @@
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
+import * as Keychain from "../auth/Keychain.ts"
+import * as TokenCache from "../auth/TokenCache.ts"
+import * as RegistryClient from "../client/RegistryClient.ts"
+import * as RegistryHosts from "../transport/RegistryHosts.ts"
+import * as RegistryTransport from "../transport/RegistryTransport.ts"
+import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import * as FetchClient from "./internal/fetchClient.ts"
 
 /**
@@ -23,15 +29,45 @@ import * as FetchClient from "./internal/fetchClient.ts"
  *
  * @since 0.1.0
  */
-export interface Options {
+export interface FetchOptions {
   readonly redirects?: "manual" | "follow" | undefined
   readonly bufferBytes?: number | undefined
 }
+
+/**
+ * - `hosts`: settings by host, instead of those of `RegistryHosts` in the context
+ * - `keychain`: where credentials come from; nowhere by default
+ * - `retry`, `transport`: the options of `RetryPolicy` and `RegistryTransport`
+ *
+ * @since 0.1.0
+ */
+export interface Options extends FetchOptions {
+  readonly hosts?: RegistryHosts.Options | undefined
+  readonly keychain?: Layer.Layer<Keychain.Keychain> | undefined
+  readonly retry?: RetryPolicy.Options | undefined
+  readonly transport?: RegistryTransport.Options | undefined
+}
+
+/** What the layers provide. @since 0.1.0 */
+export type Registry = RegistryClient.RegistryClient | RegistryTransport.RegistryTransport | HttpClient.HttpClient
 
 /**
  * The platform's fetch client without cookies, cache and referrer. Another `fetch` can be provided as `FetchHttpClient.Fetch`.
  *
  * @since 0.1.0
  */
-export const layerHttpClient = (options: Options = {}): Layer.Layer<HttpClient.HttpClient> =>
+export const layerHttpClient = (options: FetchOptions = {}): Layer.Layer<HttpClient.HttpClient> =>
   FetchClient.layer({ redirects: options.redirects ?? "manual", bufferBytes: options.bufferBytes ?? 16 * 1024 * 1024 })
+
+/** @since 0.1.0 */
+export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
+  const client = RegistryClient.layer.pipe(
+    Layer.provideMerge(RegistryTransport.layer(options.transport)),
+    Layer.provide([options.keychain ?? Keychain.layerAnonymous, TokenCache.layerMemory, RetryPolicy.layer(options.retry)]),
+    Layer.provideMerge(layerHttpClient(options))
+  )
+  return options.hosts === undefined ? client : Layer.provide(client, RegistryHosts.layer(options.hosts))
+}
+
+/** Anonymous, with memory for tokens and the default retries. @since 0.1.0 */
+export const layer: Layer.Layer<Registry> = layerWith()

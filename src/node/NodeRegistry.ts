@@ -8,7 +8,6 @@
  *
  * @since 0.1.0
  */
-import * as Dns from "node:dns/promises"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
@@ -16,11 +15,11 @@ import * as Layer from "effect/Layer"
 import * as Keychain from "../auth/Keychain.ts"
 import * as TokenCache from "../auth/TokenCache.ts"
 import * as RegistryClient from "../client/RegistryClient.ts"
-import { NameResolver } from "../http/internal/addressPolicy.ts"
 import * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
+import * as NameResolver from "./internal/nameResolver.ts"
 import * as UndiciClient from "./UndiciClient.ts"
 
 /**
@@ -41,15 +40,6 @@ export interface Options {
 /** What the layers provide. @since 0.1.0 */
 export type Registry = RegistryClient.RegistryClient | RegistryTransport.RegistryTransport | HttpClient.HttpClient
 
-/** Addresses as the system's resolver tells them, for the rules about which hosts a server may lead to. */
-const layerNames = Layer.succeed(NameResolver, {
-  resolve: (host: string) =>
-    Effect.tryPromise(() => Dns.lookup(host, { all: true })).pipe(
-      Effect.map((found) => found.map(({ address }) => address)),
-      Effect.orElseSucceed(() => [])
-    )
-})
-
 /** undici with the trust settings of `RegistryHosts`. @since 0.1.0 */
 export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
@@ -63,7 +53,7 @@ export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
   const keychain = options.keychain ?? Layer.provide(Keychain.layerDockerConfig(), NodeContext.layer)
   const client = RegistryClient.layer.pipe(
     Layer.provideMerge(RegistryTransport.layer(options.transport)),
-    Layer.provide([keychain, TokenCache.layerMemory, RetryPolicy.layer(options.retry), layerNames]),
+    Layer.provide([keychain, TokenCache.layerMemory, RetryPolicy.layer(options.retry), NameResolver.layer]),
     Layer.provideMerge(layerHttpClient(options.dispatcher))
   )
   return options.hosts === undefined ? client : Layer.provide(client, RegistryHosts.layer(options.hosts))

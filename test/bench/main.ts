@@ -80,6 +80,7 @@ const pullCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArra
   const one = (name: string): Case => ({ name, ...common, sample: () => node(name, task) })
   return [
     one("raw pull, sha256"),
+    one("our pull, verified"),
     ...foreign("crane blob", "crane", {
       ...common,
       sample: () => tool("crane", "blob", "--insecure", `${reference}@${image.layer.digest}`)
@@ -109,6 +110,7 @@ const pushCases = (image: Image): ReadonlyArray<Case> => {
   const common = { bytes: image.layer.size, yardstick: "raw push" }
   return [
     one("raw push"),
+    one("our push"),
     ...foreign("crane push (from disk)", "crane", {
       ...common,
       sample: () => withRegistry(({ host }) => tool("crane", "push", "--insecure", image.folder, `${host}/${image.repository}:bench`))

@@ -8,7 +8,11 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
+import * as Keychain from "../../src/auth/Keychain.ts"
+import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as Digest from "../../src/model/Digest.ts"
+import * as Reference from "../../src/model/Reference.ts"
+import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import { MiB, pieces } from "./content.ts"
 
@@ -89,6 +93,25 @@ const upload = ({ mebibytes, origin, size }: Task) =>
     )
   )
 
+const withRegistry = <A, E>(
+  task: Task,
+  use: (client: RegistryClient.Service, repository: Reference.Repository, digest: Digest.Digest) => Effect.Effect<A, E>
+) =>
+  Effect.gen(function* () {
+    const repository = yield* Reference.parseRepository(`${new URL(task.origin).host}/${task.repository}`)
+    return yield* use(yield* RegistryClient.RegistryClient, repository, yield* Digest.parse(task.digest))
+  }).pipe(Effect.provide(NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous })), Effect.runPromise)
+
+const pull = (task: Task) =>
+  withRegistry(task, (client, repository, digest) =>
+    Stream.runDrain(client.getBlob(repository, { mediaType: "application/octet-stream", digest, size: task.size }))
+  )
+
+const push = (task: Task) =>
+  withRegistry(task, (client, repository, digest) =>
+    client.putBlob(repository, { mediaType: "application/octet-stream", digest, size: task.size }, content(task.mebibytes))
+  )
+
 const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "raw download": ({ origin }) => rawDownload(origin, () => {}),
   "raw download, sha256": ({ digest, origin }) => rawDownloadVerified(origin, digest),
@@ -96,7 +119,9 @@ const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "raw upload": (task) => rawUpload(task.origin, task),
   "http client upload": upload,
   "raw pull, sha256": ({ digest, origin, repository }) => rawDownloadVerified(`${origin}/v2/${repository}/blobs/${digest}`, digest),
-  "raw push": rawPush
+  "our pull, verified": pull,
+  "raw push": rawPush,
+  "our push": push
 }
 
 const [name = "", task = "{}"] = process.argv.slice(2)

@@ -144,7 +144,8 @@ describe("Dispatcher", () => {
             note(`CONNECT ${request.url}`, request)
             const upstream = Net.connect(Number(request.url?.split(":")[1]), "127.0.0.1", () => {
               downstream.write("HTTP/1.1 200 Connection established\r\n\r\n")
-              upstream.pipe(downstream).pipe(upstream)
+              upstream.pipe(downstream)
+              downstream.pipe(upstream)
             })
             upstream.on("error", () => downstream.destroy())
             downstream.on("error", () => upstream.destroy())

@@ -12,10 +12,8 @@ export interface Settings {
   readonly connect: Undici.buildConnector.BuildOptions
 }
 
-/** The proxy did not make the tunnel. */
-class TunnelRefused extends Error {
-  readonly code = "ERR_PROXY_TUNNEL"
-}
+/** The proxy did not make the tunnel; a Node error, told by its code like those of sockets. */
+const refused = (message: string): Error => Object.assign(new Error(message), { code: "ERR_PROXY_TUNNEL" })
 
 /** Tunnels for https. Plain http asks the proxy for the absolute URL instead: few proxies allow tunnels to port 80. */
 export const make = (settings: Settings): Undici.Dispatcher => {
@@ -50,7 +48,7 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
     agent: false,
     timeout: timeoutMillis
   })
-  asked.once("timeout", () => asked.destroy(new TunnelRefused("the proxy did not answer in time")))
+  asked.once("timeout", () => asked.destroy(refused("the proxy did not answer in time")))
   asked.once("error", (error) => opened(error, undefined))
   asked.once("connect", (answer, socket, head) => {
     socket.setTimeout(0)
@@ -59,7 +57,7 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
       return opened(undefined, socket)
     }
     socket.destroy()
-    opened(new TunnelRefused(`the proxy answered CONNECT ${target} with status ${answer.statusCode}`), undefined)
+    opened(refused(`the proxy answered CONNECT ${target} with status ${answer.statusCode}`), undefined)
   })
   asked.end()
 }
