@@ -3,30 +3,30 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { RequestAborted } from "./exchange.ts"
 
-const fromRaw = (body: unknown): Stream.Stream<Uint8Array, unknown> => {
+const unsupported = (reason: string) => Stream.fail(new RequestAborted({ cause: new Error(reason) }))
+
+const broken = (cause: unknown) => new RequestAborted({ cause })
+
+const fromRaw = (body: unknown): Stream.Stream<Uint8Array, RequestAborted> => {
   if (typeof body === "string") return Stream.make(new TextEncoder().encode(body))
   if (body instanceof Uint8Array) return Stream.make(body)
   if (body instanceof ArrayBuffer) return Stream.make(new Uint8Array(body))
-  if (body instanceof ReadableStream)
-    return Stream.fromReadableStream<Uint8Array, unknown>(
-      () => body,
-      (cause) => cause
-    )
-  return Stream.fail(new Error("this kind of request body is not supported"))
+  if (body instanceof ReadableStream) return Stream.fromReadableStream<Uint8Array, RequestAborted>(() => body, broken)
+  return unsupported("this kind of request body is not supported")
 }
 
-const source = (request: HttpClientRequest.HttpClientRequest): Stream.Stream<Uint8Array, unknown> => {
+const source = (request: HttpClientRequest.HttpClientRequest): Stream.Stream<Uint8Array, RequestAborted> => {
   switch (request.body._tag) {
     case "Empty":
       return Stream.empty
     case "Uint8Array":
       return Stream.make(request.body.body)
     case "Stream":
-      return request.body.stream
+      return Stream.mapError(request.body.stream, broken)
     case "Raw":
       return fromRaw(request.body.body)
     case "FormData":
-      return Stream.fail(new Error("a registry takes no form data"))
+      return unsupported("a registry takes no form data")
   }
 }
 
@@ -52,11 +52,11 @@ export const body = (
   request: HttpClientRequest.HttpClientRequest,
   headers: Readonly<Record<string, string>>
 ): Stream.Stream<Uint8Array, RequestAborted> => {
-  const sent = Stream.mapError(source(request), (cause) => new RequestAborted({ cause }))
+  const sent = source(request)
   const announced = headers["content-length"]
   if (announced === undefined) return sent
   const expected = Number(announced)
-  const mismatch = () => new RequestAborted({ cause: new Error("Request body length does not match content-length header") })
+  const mismatch = () => broken(new Error("Request body length does not match content-length header"))
   return Stream.suspend(() => {
     let length = 0
     const counted = Stream.mapChunksEffect(sent, (chunk) => {

@@ -10,7 +10,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { concat } from "./bytes.ts"
-import { noBytes } from "./exchange.ts"
+import { noBytes, RequestAborted } from "./exchange.ts"
 
 /** An answer before it is a platform response. @internal */
 export interface Source {
@@ -21,9 +21,13 @@ export interface Source {
   readonly sent?: ((bytes: number) => void) | undefined
 }
 
-const aborted = (signal: AbortSignal): Effect.Effect<never, unknown> =>
-  Effect.async<never, unknown>((resume) => {
-    const fail = () => resume(Effect.fail(new Error("the request was aborted")))
+/** As undici names it. */
+const abortion = () =>
+  new RequestAborted({ cause: Object.assign(new Error("Request aborted"), { name: "AbortError", code: "UND_ERR_ABORTED" }) })
+
+const aborted = (signal: AbortSignal): Effect.Effect<never, RequestAborted> =>
+  Effect.async<never, RequestAborted>((resume) => {
+    const fail = () => resume(Effect.fail(abortion()))
     if (signal.aborted) return fail()
     signal.addEventListener("abort", fail, { once: true })
     return Effect.sync(() => signal.removeEventListener("abort", fail))
@@ -54,7 +58,13 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
     this.status = source.status
     this.headers = Headers.fromInput(source.headers)
     this.cookies = Cookies.empty
-    const failure = (cause: unknown) => new HttpClientError.ResponseError({ request, response: this, reason: "Decode", cause })
+    const failure = (cause: unknown) =>
+      new HttpClientError.ResponseError({
+        request,
+        response: this,
+        reason: "Decode",
+        cause: cause instanceof RequestAborted ? cause.cause : cause
+      })
     const { body, sent } = source
     let taken = false
     /** The body for its first reader; nobody gets it twice. */
@@ -62,7 +72,7 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
       Effect.suspend(() => {
         if (taken) return Effect.succeed(noBytes)
         taken = true
-        return signal.aborted ? Effect.fail(failure(new Error("the request was aborted"))) : Effect.succeed(body)
+        return signal.aborted ? Effect.fail(failure(abortion())) : Effect.succeed(body)
       })
     const whole = (bytes: Uint8Array) => {
       sent?.(bytes.length)
