@@ -1,5 +1,7 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as TokenScope from "../../auth/TokenScope.ts"
 import * as Location from "../../http/internal/location.ts"
@@ -24,6 +26,9 @@ const openUpload = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<
   return location === undefined ? undefined : Either.getOrUndefined(Location.resolve(location, response.url))
 }, Effect.scoped)
 
+/** How long an interrupted check waits for the upload it asked for, to cancel it. */
+const patience = Duration.seconds(10)
+
 /**
  * Whether the credentials allow a push: opens an upload and cancels it at once, also when interrupted in between. That the registry cannot
  * cancel is no failure; it forgets the upload in time.
@@ -32,10 +37,16 @@ const openUpload = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<
  */
 export const checkPush = (transport: RegistryTransport.Service, repository: Reference.Repository): Effect.Effect<void, CheckPushError> => {
   const place = { transport, repository, operation: "checkPush", mountFrom: [] }
+  const cancel = (location: string | undefined) =>
+    location === undefined ? Effect.void : Session.cancel(place, { location, offset: 0, minChunkBytes: 0 })
   return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(openUpload(place)), (location) =>
-      location === undefined ? Effect.void : Session.cancel(place, { location, offset: 0, minChunkBytes: 0 })
-    )
+    Effect.gen(function* () {
+      // A child would be interrupted with us, and the answer that tells what to cancel lost.
+      const opening = yield* Effect.forkDaemon(Effect.interruptible(openUpload(place)))
+      const opened = Fiber.join(opening)
+      const late = opened.pipe(Effect.timeout(patience), Effect.flatMap(cancel), Effect.ignore, Effect.ensuring(Fiber.interrupt(opening)))
+      yield* cancel(yield* Effect.onInterrupt(restore(opened), () => late))
+    })
   )
 }
 
