@@ -98,13 +98,13 @@ export interface Mounts extends Place {
 }
 
 /** @since 0.1.0 */
-export const hasTags = <P extends Place>(place: P): place is P & Tags<unknown> => "tags" in place
+export const hasTags = <P extends Place, E = unknown>(place: P): place is P & Tags<E> => "tags" in place
 
 /** @since 0.1.0 */
-export const hasReferrers = <P extends Place>(place: P): place is P & Referrers<unknown> => "referrers" in place
+export const hasReferrers = <P extends Place, E = unknown>(place: P): place is P & Referrers<E> => "referrers" in place
 
 /** @since 0.1.0 */
-export const hasDeletes = <P extends Place>(place: P): place is P & Deletes<unknown> => "untag" in place && "delete" in place
+export const hasDeletes = <P extends Place, E = unknown>(place: P): place is P & Deletes<E> => "untag" in place && "delete" in place
 
 /** @since 0.1.0 */
 export const hasMounts = <P extends Place>(place: P): place is P & Mounts => "mounts" in place

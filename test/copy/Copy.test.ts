@@ -1,0 +1,189 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
+import * as Copy from "../../src/copy/Copy.ts"
+import * as Progress from "../../src/copy/Progress.ts"
+import * as MediaType from "../../src/model/MediaType.ts"
+import * as Reference from "../../src/model/Reference.ts"
+import * as Fault from "../../src/testing/Fault.ts"
+import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
+import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import * as Registries from "../support/Registries.ts"
+
+const hosts = { "source.test": {}, "target.test": {} }
+
+const layer = (options: Registries.Options = {}) => Layer.provideMerge(RegistryClient.layer, Registries.layer({ hosts, ...options }))
+
+const remote = (name: string) => Effect.flatMap(Reference.parseRepository(name), RemoteRepository.make)
+
+const places = Effect.all({ source: remote("source.test/acme/app"), target: remote("target.test/mirror/app") })
+
+const at = (host: string) => Effect.map(MemoryRegistry.MemoryRegistry, (registry) => registry.at(host))
+
+const counts = (host: string) => Effect.flatMap(at(host), (registry) => registry.requestCounts)
+
+const seedIndex = Effect.gen(function* () {
+  const registry = yield* at("source.test")
+  const images = yield* Effect.forEach(["amd64", "arm64"], (architecture, seed) =>
+    registry.seedImage("acme/app", { layers: 2, seed, platform: { os: "linux", architecture } })
+  )
+  return yield* registry.seedManifest(
+    "acme/app",
+    {
+      schemaVersion: 2,
+      mediaType: MediaType.ociImageIndex,
+      manifests: images.map(({ manifest }, index) => ({
+        ...manifest,
+        platform: { os: "linux", architecture: index === 0 ? "amd64" : "arm64" }
+      }))
+    },
+    { tags: ["multi"] }
+  )
+})
+
+describe("Copy", () => {
+  it.effect("copies an image byte for byte with the fewest requests", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const { manifest } = yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 5 })
+      const result = yield* Copy.copy(source, "v1", target)
+      expect(result).toMatchObject({ unchanged: false, blobs: 6, manifests: 1, skipped: 0, mounted: 0 })
+      expect(result.descriptor.digest).toBe(manifest.digest)
+      const stored = yield* (yield* at("target.test")).manifest("mirror/app", "v1")
+      expect(Option.map(stored, ({ digest }) => digest)).toEqual(Option.some(manifest.digest))
+      expect(yield* counts("source.test")).toEqual({ "GET base": 1, "GET manifest": 1, "GET blob": 6 })
+      expect(yield* counts("target.test")).toEqual({
+        "GET base": 1,
+        "HEAD manifest": 1,
+        "HEAD blob": 6,
+        "POST upload": 6,
+        "PUT upload": 6,
+        "PUT manifest": 1
+      })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("a repeated copy asks each side once", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1" })
+      yield* Copy.copy(source, "v1", target)
+      yield* (yield* MemoryRegistry.MemoryRegistry).clearRequests
+      const result = yield* Copy.copy(source, "v1", target)
+      expect(result).toMatchObject({ unchanged: true, blobs: 0, manifests: 0, bytes: 0 })
+      expect(yield* counts("source.test")).toEqual({ "HEAD manifest": 1 })
+      expect(yield* counts("target.test")).toEqual({ "HEAD manifest": 1 })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("mounts inside a registry", () =>
+    Effect.gen(function* () {
+      const source = yield* remote("source.test/acme/app")
+      const target = yield* remote("source.test/acme/copy")
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 3 })
+      const result = yield* Copy.copy(source, "v1", target, { tags: ["a", "b"] })
+      expect(result).toMatchObject({ blobs: 0, mounted: 4, manifests: 1 })
+      expect([...(yield* (yield* at("source.test")).tags("acme/copy"))].sort()).toEqual(["a", "b"])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("copies an index with its images, and only what is missing the next time", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const index = yield* seedIndex
+      const result = yield* Copy.copy(source, "multi", target)
+      expect(result.descriptor.digest).toBe(index.digest)
+      expect(result.manifests).toBe(3)
+      const again = yield* Copy.copy(source, index.digest, target, { tags: ["other"] })
+      expect(again).toMatchObject({ blobs: 0, manifests: 1 })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("takes one platform, strips the others or keeps the index as it is", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      yield* seedIndex
+      const arm = { os: "linux", architecture: "arm64" }
+      const only = yield* Copy.copy(source, "multi", target, { platforms: { only: arm }, tags: ["only"] })
+      expect(MediaType.isImage(only.descriptor.mediaType)).toBe(true)
+      const strip = yield* Copy.copy(source, "multi", target, { platforms: { strip: [arm] }, tags: ["strip"] })
+      const stripped = yield* target.fetchManifest("strip")
+      expect(stripped._tag === "ImageIndex" && stripped.manifests.length).toBe(1)
+      expect(strip.descriptor.digest).toBe(stripped.digest)
+      const missing = yield* Effect.flip(
+        Copy.copy(source, "multi", target, { platforms: { only: { os: "linux", architecture: "s390x" } } })
+      )
+      expect(missing).toMatchObject({ _tag: "UnsupportedManifest" })
+      const refused = yield* Effect.flip(Copy.copy(source, "multi", target, { platforms: { sparse: [arm] }, tags: ["sparse"] }))
+      expect(refused._tag).toBe("ManifestBlobUnknown")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("brings referrers and digest tags along", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const registry = yield* at("source.test")
+      const { manifest } = yield* registry.seedImage("acme/app", { tag: "v1" })
+      const signature = yield* registry.seedImage("acme/app", { subject: manifest, artifactType: "application/x.sig", seed: 7 })
+      yield* registry.seedImage("acme/app", { subject: signature.manifest, artifactType: "application/x.note", seed: 8 })
+      const digestTag = `${manifest.digest.replace(":", "-")}.sig`
+      yield* registry.seedImage("acme/app", { tag: digestTag, seed: 9 })
+      yield* Copy.copy(source, "v1", target, { referrers: true, digestTags: true })
+      expect(Chunk.size(yield* Stream.runCollect(target.referrers(manifest)))).toBe(1)
+      expect(Chunk.size(yield* Stream.runCollect(target.referrers(signature.manifest)))).toBe(1)
+      expect([...(yield* (yield* at("target.test")).tags("mirror/app"))].sort()).toEqual([digestTag, "v1"].sort())
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("heals once when the target lost a blob it seemed to have", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const faults = yield* FaultyHttp.FaultyHttp
+      const { manifest } = yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 2 })
+      yield* faults.setRules([
+        { match: { host: "target.test", method: "HEAD", path: /blobs/, count: 1 }, fault: Fault.respond(200, { "content-length": "1" }) }
+      ])
+      const result = yield* Copy.copy(source, "v1", target)
+      expect(result.descriptor.digest).toBe(manifest.digest)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("many copies share what they move", () =>
+    Effect.gen(function* () {
+      const source = yield* remote("source.test/acme/app")
+      const targets = yield* Effect.forEach(["a", "b", "c"], (name) => remote(`target.test/mirror/${name}`))
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 3 })
+      const results = yield* Copy.copyMany(
+        targets.map((target) => ({ source, reference: "v1", target })),
+        { jobs: 1 }
+      )
+      expect(results.length).toBe(3)
+      expect(results[2]).toMatchObject({ blobs: 4, mounted: 8, manifests: 3 })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("tells its progress, whose sums never fall and end equal", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 3, layerBytes: 100_000 })
+      const add = Progress.summarize()
+      const sums = Chunk.toReadonlyArray(yield* Stream.runCollect(Stream.map(Copy.stream(source, "v1", target), add)))
+      for (const [index, sum] of sums.entries()) {
+        expect(sum.totalBytes).toBeGreaterThanOrEqual(sums[index - 1]?.totalBytes ?? 0)
+        expect(sum.completeBytes).toBeGreaterThanOrEqual(sums[index - 1]?.completeBytes ?? 0)
+      }
+      const last = sums.at(-1)
+      expect(last).toMatchObject({ active: 0, done: 5, failed: 0 })
+      expect(last?.completeBytes).toBe(last?.totalBytes)
+    }).pipe(
+      Effect.provide(
+        layer({ rules: [{ match: { host: "target.test", method: "PUT", path: /uploads/, count: 1 }, fault: Fault.cutRequestAt(5000) }] })
+      )
+    )
+  )
+})
