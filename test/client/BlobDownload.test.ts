@@ -1,11 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as BlobDownload from "../../src/client/BlobDownload.ts"
-import type * as Descriptor from "../../src/model/Descriptor.ts"
+import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
@@ -13,6 +15,8 @@ import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
+import * as ScriptedHttp from "../support/ScriptedHttp.ts"
+import { type Deviation, deviation, load } from "../vectors/Vectors.ts"
 
 const repository = Effect.runSync(Reference.parseRepository("registry.test/acme/app"))
 const content = Uint8Array.from({ length: 200 }, (_, index) => (index * 31) % 251)
@@ -245,5 +249,96 @@ describe("BlobDownload", () => {
         )
       )
     )
+  })
+
+  describe("blob-response.json", () => {
+    const Row = Schema.Struct({
+      input: Schema.Struct({ expectedSize: Schema.NullOr(Schema.Number), contentLength: Schema.NullOr(Schema.Number) }),
+      expected: Schema.optional(Schema.String),
+      expectedError: Schema.optional(Schema.String)
+    })
+    for (const [index, { input, expectedError }] of load("blob-response", Row).entries()) {
+      it.effect(`row ${index}: ${JSON.stringify(input)}`, () => {
+        const size = input.contentLength ?? input.expectedSize ?? 10
+        const bytes = content.subarray(0, size)
+        const digest = Digest.fromBytes(bytes)
+        // Without a length the body comes in pieces, as it does with chunked encoding.
+        const script = ScriptedHttp.make(({ target }) =>
+          target === "/v2/"
+            ? { status: 200 }
+            : {
+                status: 200,
+                headers: input.contentLength === null ? {} : { "content-length": String(input.contentLength) },
+                body: bytes
+              }
+        )
+        const blob = input.expectedSize === null ? digest : { mediaType: "application/octet-stream", digest, size: input.expectedSize }
+        return Effect.gen(function* () {
+          const outcome = yield* Effect.either(download(blob))
+          if (expectedError === undefined) expect(Either.getOrThrow(outcome)).toEqual(bytes)
+          else expect(Either.flip(outcome)).toMatchObject({ right: { _tag: "SizeMismatch", expected: input.expectedSize, actual: size } })
+        }).pipe(Effect.provide(Registries.layerOver(script.layer)))
+      })
+    }
+  })
+
+  describe("verify-content.json", () => {
+    const Row = Schema.Struct({
+      input: Schema.Struct({
+        content: Schema.optional(Schema.String),
+        size: Schema.optional(Schema.Number),
+        digest: Schema.optional(Schema.String),
+        descriptor: Schema.optional(
+          Schema.Struct({
+            data: Schema.optional(Schema.String),
+            digest: Schema.optional(Schema.String),
+            size: Schema.optional(Schema.Number)
+          })
+        )
+      }),
+      expectedError: Schema.NullOr(Schema.String)
+    })
+    type Row = typeof Row.Type
+    const deviations: ReadonlyArray<Deviation<Row>> = [
+      {
+        name: "longer content is too long",
+        reason:
+          "Go reads no further than the size and hashes that, so a prefix can pass; here content beyond the size is an error of its own",
+        applies: ({ input }) =>
+          input.digest?.startsWith("sha") === true &&
+          input.content !== undefined &&
+          (input.size ?? -1) >= 0 &&
+          input.content.length > (input.size ?? 0)
+      }
+    ]
+    const verified = (input: Row["input"]) =>
+      Effect.gen(function* () {
+        const digest = yield* Digest.parse(input.digest ?? "")
+        const size = input.size === undefined || input.size < 0 ? undefined : input.size
+        return yield* Stream.runDrain(Digest.verifyStream(digest, size)(Stream.make(new TextEncoder().encode(input.content ?? ""))))
+      })
+    const dataOf = (descriptor: NonNullable<Row["input"]["descriptor"]>) =>
+      Effect.gen(function* () {
+        const data = descriptor.data === undefined ? undefined : Buffer.from(descriptor.data).toString("base64")
+        const decoded = yield* Schema.decodeUnknown(Descriptor.Descriptor)({
+          mediaType: "application/octet-stream",
+          digest: descriptor.digest ?? "",
+          size: descriptor.size ?? 0,
+          data
+        })
+        return yield* Effect.flatten(Descriptor.content(decoded))
+      })
+    for (const [index, row] of load("verify-content", Row).entries()) {
+      it.effect(`row ${index}: ${JSON.stringify(row.input)}`, () =>
+        Effect.gen(function* () {
+          const { input } = row
+          const outcome = yield* Effect.either(
+            input.descriptor === undefined ? Effect.asVoid(verified(input)) : Effect.asVoid(dataOf(input.descriptor))
+          )
+          expect(Either.isLeft(outcome)).toBe(row.expectedError !== null)
+          if (deviation(deviations, row) !== undefined) expect(Either.flip(outcome)).toMatchObject({ right: { _tag: "SizeMismatch" } })
+        })
+      )
+    }
   })
 })

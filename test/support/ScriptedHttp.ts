@@ -6,6 +6,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
+import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
+import * as Registries from "./Registries.ts"
 
 /** A request as the script sees it: `target` is path and query. */
 export interface Received {
@@ -18,7 +20,7 @@ export interface Received {
 export interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly body?: string | undefined
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined
 }
 
 export type Script = (request: Received, index: number) => Answer
@@ -56,6 +58,26 @@ export const inOrder =
 /** Method, path and query of what was asked, without the pings. */
 export const lines = (received: ReadonlyArray<Received>): ReadonlyArray<string> =>
   received.map(({ method, target }) => `${method} ${target}`).filter((line) => line !== "GET /v2/")
+
+/** Answers pings, and the rest by method. */
+export const byMethod =
+  (answers: Readonly<Record<string, Answer>>): Script =>
+  ({ method }) =>
+    answers[method] ?? { status: 500 }
+
+/** Runs an operation of the client against a script that is not told of pings; gives its outcome and what was asked. */
+export const against = <A, E>(
+  script: Script,
+  operation: (transport: RegistryTransport.Service) => Effect.Effect<A, E>,
+  options?: Registries.Options
+) => {
+  const { layer, received } = make((request, index) => (request.target === "/v2/" ? { status: 200 } : script(request, index)))
+  return Effect.flatMap(RegistryTransport.RegistryTransport, operation).pipe(
+    Effect.either,
+    Effect.map((outcome) => ({ outcome, asked: lines(received), received })),
+    Effect.provide(Registries.layerOver(layer, options))
+  )
+}
 
 /** Runs an effect while time goes by in steps, for everything that waits in it. */
 export const whileTimePasses = <A, E, R>(effect: Effect.Effect<A, E, R>, step: `${number} millis` | `${number} seconds` = "1 seconds") =>
