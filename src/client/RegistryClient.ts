@@ -31,6 +31,7 @@ import * as Manifests from "./internal/manifests.ts"
 import * as Permissions from "./internal/permissions.ts"
 import * as Pushes from "./internal/putManifest.ts"
 import * as Referrers from "./internal/referrers.ts"
+import * as UploadPlans from "./internal/uploadPlan.ts"
 import type { ListOptions, Page, PageOptions } from "./Pagination.ts"
 
 export type {
@@ -213,7 +214,7 @@ const tracedStream = <A, E, R>(name: keyof Service, place: Place, stream: Stream
 
 const over = (transport: RegistryTransport.Service): Service => {
   const state = makeManifestState()
-  const memory = BlobUpload.makeMemory()
+  const memory = UploadPlans.memory()
   return {
     ping: (registry) => traced("ping", registry, Blobs.ping(transport, registry)),
     repositories: (registry, options) => tracedStream("repositories", registry, Listing.repositories(transport, registry, options)),
