@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Credentials from "../../src/auth/Credentials.ts"
+import * as Keychain from "../../src/auth/Keychain.ts"
 import { repositories, repositoriesPage, tags, tagsPage } from "../../src/client/internal/listing.ts"
 import type * as Pagination from "../../src/client/Pagination.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
@@ -37,16 +39,6 @@ const requests = Effect.flatMap(MemoryRegistry.MemoryRegistry, (registry) =>
 
 const registries = (options: RegistryOptions.Options, settings: RegistryHosts.Options[string] = {}) =>
   Registries.layer({ hosts: { "registry.test": options }, settings: { "registry.test": settings } })
-
-/** Runs an operation against a script; gives its outcome and what was asked. */
-const against = <A, E>(script: ScriptedHttp.Script, operation: (transport: RegistryTransport.Service) => Effect.Effect<A, E>) => {
-  const { layer, received } = ScriptedHttp.make((request, index) => (request.target === "/v2/" ? { status: 200 } : script(request, index)))
-  return Effect.flatMap(transport, operation).pipe(
-    Effect.either,
-    Effect.map((outcome) => ({ outcome, asked: ScriptedHttp.lines(received) })),
-    Effect.provide(Registries.layerOver(layer))
-  )
-}
 
 const first = "/v2/acme/app/tags/list?n=1000"
 const list = (items: ReadonlyArray<string>, link?: string): ScriptedHttp.Answer => ({
@@ -111,7 +103,7 @@ describe("tags", () => {
         "<//10.0.0.1/>"
       ]
       for (const link of links) {
-        const { asked, outcome } = yield* against(
+        const { asked, outcome } = yield* ScriptedHttp.against(
           () => list(["a"], link),
           (service) => collect(tags(service, repository))
         )
@@ -123,13 +115,13 @@ describe("tags", () => {
 
   it.effect("stop at a link that leads back, and after maxPages", () =>
     Effect.gen(function* () {
-      const circle = yield* against(
+      const circle = yield* ScriptedHttp.against(
         () => list(["a"], `<${first}>; rel="next"`),
         (service) => collect(tags(service, repository))
       )
       expect(circle.outcome).toEqual(Either.left(expect.objectContaining({ _tag: "MalformedContent", registry: "registry.test" })))
       expect(circle.asked.length).toBe(1)
-      const endless = yield* against(
+      const endless = yield* ScriptedHttp.against(
         (_, index) => list(["a"], `<${first}&last=${index}>`),
         (service) => collect(tags(service, repository, { maxPages: 5 }))
       )
@@ -141,9 +133,25 @@ describe("tags", () => {
   it.effect("may have links relative to the page", () =>
     Effect.gen(function* () {
       const script: ScriptedHttp.Script = ({ target }) => (target === first ? list(["a"], "<?last=a>; rel=next") : list(["b"]))
-      const { asked, outcome } = yield* against(script, (service) => collect(tags(service, repository)))
+      const { asked, outcome } = yield* ScriptedHttp.against(script, (service) => collect(tags(service, repository)))
       expect(outcome).toEqual(Either.right(["a", "b"]))
       expect(asked).toEqual([`GET ${first}`, "GET /v2/acme/app/tags/list?last=a"])
+    })
+  )
+
+  it.effect("go on without credentials where the registry redirected the list to", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const script: ScriptedHttp.Script = ({ headers, target }) => {
+        if (target === "/v2/") return { status: 401, headers: { "www-authenticate": 'Basic realm="registry"' } }
+        asked.push(`${target} ${headers["authorization"] === undefined ? "anonymous" : "authorized"}`)
+        if (target === first) return { status: 307, headers: { location: "https://far.test/list" } }
+        return target === "/list" ? list(["a"], "</list?last=a>") : list(["b"])
+      }
+      const keychain = Keychain.layer({ "registry.test": Credentials.basic("user", "pass") })
+      const { layer } = ScriptedHttp.make(script)
+      expect(yield* allTags().pipe(Effect.provide(Registries.layerOver(layer, { keychain })))).toEqual(["a", "b"])
+      expect(asked).toEqual([`${first} authorized`, "/list anonymous", "/list?last=a anonymous"])
     })
   )
 
@@ -151,7 +159,7 @@ describe("tags", () => {
 
   it.effect.each(bodies)("are MalformedContent when the page is %j", (body) =>
     Effect.gen(function* () {
-      const { outcome } = yield* against(
+      const { outcome } = yield* ScriptedHttp.against(
         () => ({ status: 200, body }),
         (service) => collect(tags(service, repository))
       )
@@ -162,7 +170,7 @@ describe("tags", () => {
   it.effect("are refused when a page is larger than 16 MiB", () =>
     Effect.gen(function* () {
       const page = list(["a".repeat(16 * 1024 * 1024)])
-      const { outcome } = yield* against(
+      const { outcome } = yield* ScriptedHttp.against(
         () => page,
         (service) => collect(tags(service, repository))
       )
@@ -251,7 +259,7 @@ describe("list-and-catalog-body.json", () => {
               return Effect.map(repositoriesPage(service, "registry.test"), ({ items }) => items)
           }
         }
-        const { outcome } = yield* against(() => answers[next++] ?? { status: 500 }, operation)
+        const { outcome } = yield* ScriptedHttp.against(() => answers[next++] ?? { status: 500 }, operation)
         expect(Either.getRight(outcome)).toEqual(Either.getRight(expected === undefined ? Either.left("refused") : Either.right(expected)))
       })
     )

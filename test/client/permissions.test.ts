@@ -19,15 +19,6 @@ import * as Vectors from "../vectors/Vectors.ts"
 const repository = Effect.runSync(Reference.parseRepository("registry.test/acme/app"))
 const transport = RegistryTransport.RegistryTransport
 
-const against = <A, E>(script: ScriptedHttp.Script, operation: (transport: RegistryTransport.Service) => Effect.Effect<A, E>) => {
-  const { layer, received } = ScriptedHttp.make((request, index) => (request.target === "/v2/" ? { status: 200 } : script(request, index)))
-  return Effect.flatMap(transport, operation).pipe(
-    Effect.either,
-    Effect.map((outcome) => ({ outcome, asked: ScriptedHttp.lines(received) })),
-    Effect.provide(Registries.layerOver(layer))
-  )
-}
-
 /** A registry where `reader` may pull only. */
 const guarded = (user: string) =>
   Registries.layer({
@@ -69,7 +60,7 @@ describe("checkPush", () => {
         { status: 202, headers: { location: "u/1" } }
       ]
       for (const answer of answers) {
-        const { outcome } = yield* against(
+        const { outcome } = yield* ScriptedHttp.against(
           ({ method }) => (method === "POST" ? answer : { status: 405 }),
           (_) => checkPush(_, repository)
         )
@@ -134,7 +125,7 @@ describe("checkDelete", () => {
 
   it.effect.each(answers)("takes %s %s for %s", ([status, body, expected]) =>
     Effect.gen(function* () {
-      const { outcome } = yield* against(
+      const { outcome } = yield* ScriptedHttp.against(
         () => ({ status, body }),
         (_) => checkDelete(_, repository)
       )
@@ -156,7 +147,7 @@ describe("check-push-permission.json", () => {
         const place = yield* Reference.parseRepository("registry.test/write/time")
         const headers = input.location === undefined ? {} : { location: input.location }
         const script: ScriptedHttp.Script = ({ method }) => (method === "POST" ? { status: input.postStatus, headers } : { status: 500 })
-        const { asked, outcome } = yield* ScriptedHttp.whileTimePasses(against(script, (_) => checkPush(_, place)))
+        const { asked, outcome } = yield* ScriptedHttp.whileTimePasses(ScriptedHttp.against(script, (_) => checkPush(_, place)))
         expect(Either.isLeft(outcome)).toBe(expectedError)
         // Ours is awaited, so that none is left behind when the program ends; a result it may have is ignored as well.
         const cancel = expectedCancel?.split(" ").slice(0, 2).join(" ")

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as TokenScope from "../../auth/TokenScope.ts"
@@ -14,9 +15,9 @@ import * as ReferrersApi from "./referrersApi.ts"
 import { asUnsupported, manifestPath, type Place, send } from "./repositoryRequest.ts"
 
 /**
- * - `referrers`: what happens to the index under the fall-back tag of the manifest's subject, where the registry has no referrers API. `auto`,
- *   the default, takes the manifest out of it, if the host's settings allow; that costs a look at the manifest before it is deleted. `skip`
- *   leaves the index as it is.
+ * - `referrers`: what happens to the index under the fall-back tag of the manifest's subject, where the registry has no referrers API.
+ *   `auto`, the default, takes the manifest out of it, if the host's settings allow; that costs a look at the manifest before it is
+ *   deleted. `skip` leaves the index as it is.
  * - `subject`: the digest of the subject, if it is known, or `none` if the manifest has none; then nothing has to be looked at
  *
  * @since 0.1.0
@@ -29,8 +30,8 @@ export interface DeleteManifestOptions {
 const scopes = (place: Place): ReadonlyArray<string> => [TokenScope.remove(place.repository.name)]
 
 /**
- * Only 200 and 202 say that something was deleted (distribution-spec «Content Management» names 202 alone; go-containerregistry takes both and no
- * other). 400 and 405 say that the registry does not delete this way.
+ * Only 200 and 202 say that something was deleted (distribution-spec «Content Management» names 202 alone; go-containerregistry takes
+ * both and no other). 400 and 405 say that the registry does not delete this way.
  */
 const remove = Effect.fnUntraced(function* (place: Place, tagOrDigest: string): Effect.fn.Return<void, DeleteTagError, Scope.Scope> {
   const response = yield* send(place, {
@@ -85,8 +86,11 @@ export const deleteManifest: (
     : Digest.isDigest(options.subject)
       ? Option.some(options.subject)
       : yield* subjectOf(place, digest)
-  yield* remove(place, digest)
+  const deleted = yield* Effect.either(remove(place, digest))
+  // One that is gone already may have left its entry behind, if it was deleted in two steps and the second failed.
+  if (Either.isLeft(deleted) && deleted.left._tag !== "ManifestUnknown") return yield* deleted.left
   if (Option.isSome(subject)) yield* FallbackIndex.remove(place, state, subject.value, digest, { scopes: scopes(place) })
+  return yield* deleted
 })
 
 /**

@@ -9,7 +9,7 @@ import type * as Digest from "../../model/Digest.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import * as Reference from "../../model/Reference.ts"
-import { DigestMismatch, MediaTypeMismatch, type ResponseError } from "../../model/RegistryError.ts"
+import { DigestMismatch, MalformedContent, MediaTypeMismatch, type ResponseError } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { fallbackTags, type PutManifestError, putManifestTags } from "./errors.ts"
 import * as ManifestDigest from "./manifestDigest.ts"
@@ -17,9 +17,9 @@ import { exclusively, type ManifestState } from "./manifestState.ts"
 import { manifestLimitBytes } from "./manifests.ts"
 import { acceptHeader, manifestPath, originOf, type Place, type Request, send } from "./repositoryRequest.ts"
 
-// A registry without referrers API keeps the referrers of a manifest in an index under a tag made of its digest (distribution-spec «Referrers Tag
-// Schema»). Everyone who pushes a referrer rewrites that index, so an entry is only safe once it was seen in place, or written under a precondition that
-// the registry is known to check.
+// A registry without referrers API keeps the referrers of a manifest in an index under a tag made of its digest (distribution-spec
+// «Referrers Tag Schema»). Everyone who pushes a referrer rewrites that index, so an entry is only safe once it was seen in place, or
+// written under a precondition that the registry is known to check.
 
 interface Access {
   /** What tokens are asked for. */
@@ -70,7 +70,7 @@ export const read = Effect.fnUntraced(function* (
     return yield* new MediaTypeMismatch({ ...originOf(place), expected: MediaType.ociImageIndex, actual: manifest.mediaType })
   }
   return { index: Option.some(manifest), etag: strong(response.headers["etag"]) }
-})
+}, Effect.scoped)
 
 /** Stores the index if the old one is still in place; gives the refusal when it is not. */
 const write = Effect.fnUntraced(function* (
@@ -97,7 +97,7 @@ const write = Effect.fnUntraced(function* (
   if (response.status !== 200 && response.status !== 201 && response.status !== 202) return yield* response.fail(putManifestTags)
   yield* response.discard
   return undefined
-})
+}, Effect.scoped)
 
 /** What is wrong when the tag does not stand for this index, as far as a `HEAD` tells. */
 const misplaced = Effect.fnUntraced(function* (place: Place, subject: Digest.Digest, access: Access, index: Manifest.ImageIndex) {
@@ -111,11 +111,11 @@ const misplaced = Effect.fnUntraced(function* (place: Place, subject: Digest.Dig
   const found = response.status === 200 ? ManifestDigest.announced(response.headers) : Option.none()
   if (Option.contains(found, index.digest)) return undefined
   return new DigestMismatch({ ...originOf(place), expected: index.digest, actual: Option.getOrElse(found, () => "unknown") })
-})
+}, Effect.scoped)
 
 /**
- * Removes an index that would be empty, by its digest: the tag goes along unless it stands for another index by now. False when the registry
- * does not let us.
+ * Removes an index that would be empty, by its digest: the tag goes along unless it stands for another index by now. False when the
+ * registry does not let us.
  */
 const drop = Effect.fnUntraced(function* (place: Place, access: Access, index: Manifest.ImageIndex) {
   const response = yield* send(place, {
@@ -125,15 +125,22 @@ const drop = Effect.fnUntraced(function* (place: Place, access: Access, index: M
     scopes: access.scopes
   })
   return response.status === 200 || response.status === 202 || response.status === 404
-})
+}, Effect.scoped)
 
-const rebuilt = (old: Option.Option<Manifest.ImageIndex>, manifests: ReadonlyArray<Descriptor.Descriptor>): Manifest.ImageIndex =>
-  Manifest.imageIndex({
-    manifests,
-    ...Option.match(old, {
-      onNone: () => ({}),
-      onSome: ({ annotations, artifactType, subject }) => ({ annotations, artifactType, subject })
-    })
+/** The index with other entries and all else that was in it. What may not be written again is refused. */
+const rebuilt = (place: Place, old: Option.Option<Manifest.ImageIndex>, manifests: ReadonlyArray<Descriptor.Descriptor>) =>
+  Effect.try({
+    try: () =>
+      Option.match(old, {
+        onNone: () => Manifest.imageIndex({ manifests }),
+        onSome: ({ annotations, artifactType, subject }) => Manifest.imageIndex({ manifests, annotations, artifactType, subject })
+      }),
+    catch: (cause) =>
+      new MalformedContent({
+        ...originOf(place),
+        kind: "index of referrers",
+        reason: cause instanceof MalformedContent ? cause.reason : String(cause)
+      })
   })
 
 type Entries = ReadonlyArray<Descriptor.Descriptor>
@@ -142,9 +149,9 @@ type Entries = ReadonlyArray<Descriptor.Descriptor>
 type Change = (entries: Entries) => Option.Option<Entries>
 
 /**
- * One turn: reads the index, changes it, writes it, and makes sure. Gives what stood in the way, if anything. A `412` proves that the registry
- * checks preconditions, and from then on a write it accepts needs no second look; an `ETag` alone proves nothing (field: distribution sends
- * one and ignores `If-Match`).
+ * One turn: reads the index, changes it, writes it, and makes sure. Gives what stood in the way, if anything. A `412` proves that the
+ * registry checks preconditions, and from then on a write it accepts needs no second look; an `ETag` alone proves nothing (field:
+ * distribution sends one and ignores `If-Match`).
  */
 const turn = Effect.fnUntraced(function* (
   place: Place,
@@ -152,13 +159,13 @@ const turn = Effect.fnUntraced(function* (
   subject: Digest.Digest,
   access: Access,
   change: Change
-): Effect.fn.Return<PutManifestError | undefined, PutManifestError, Scope.Scope> {
+): Effect.fn.Return<PutManifestError | undefined, PutManifestError> {
   const { registry } = place.repository
   const current = yield* read(place, subject, access)
   const changed = change(Option.match(current.index, { onNone: () => [], onSome: ({ manifests }) => manifests }))
   if (Option.isNone(changed)) return undefined
   if (changed.value.length === 0 && Option.isSome(current.index) && (yield* drop(place, access, current.index.value))) return undefined
-  const next = rebuilt(current.index, changed.value)
+  const next = yield* rebuilt(place, current.index, changed.value)
   const refusal = yield* write(place, subject, access, next, current)
   if (refusal !== undefined) {
     state.conditional.add(registry)
@@ -182,7 +189,7 @@ const edit = (
   change: Change
 ): Effect.Effect<void, PutManifestError> => {
   const loop = (turns: number): Effect.Effect<void, PutManifestError> =>
-    Effect.flatMap(Effect.scoped(turn(place, state, subject, access, change)), (obstacle) => {
+    Effect.flatMap(turn(place, state, subject, access, change), (obstacle) => {
       if (obstacle === undefined) return Effect.void
       return turns === maxTurns ? Effect.fail(obstacle) : Effect.zipRight(rest(turns), loop(turns + 1))
     })
@@ -190,8 +197,8 @@ const edit = (
 }
 
 /**
- * Enters a referrer into the index of its subject, unless it is there. Fails with `MediaTypeMismatch` when something else is under the tag, which
- * is left alone.
+ * Enters a referrer into the index of its subject, unless it is there. Fails with `MediaTypeMismatch` when something else is under the
+ * tag, which is left alone.
  *
  * @internal
  */

@@ -50,8 +50,8 @@ export const readTagged = (
   }).pipe(Effect.mapError((error) => placed(error, origin)))
 
 /**
- * Reads a manifest that was asked for by digest: it has that digest, by its own algorithm, or is refused, signed schema 1 manifests included.
- * What the registry announces beside it does not count.
+ * Reads a manifest that was asked for by digest: it has that digest, by its own algorithm, or is refused, signed schema 1 manifests
+ * included. What the registry announces beside it does not count.
  *
  * @internal
  */

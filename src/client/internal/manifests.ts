@@ -109,8 +109,8 @@ const placeOf = (transport: RegistryTransport.Service, reference: Reference.Refe
 })
 
 /**
- * What a tag or a digest stands for. `HEAD` first, since registries do not count it against pull limits; where it does not tell type, length
- * and digest, the manifest itself is fetched.
+ * What a tag or a digest stands for. `HEAD` first, since registries do not count it against pull limits; where it does not tell type,
+ * length and digest, the manifest itself is fetched.
  *
  * @internal
  */
@@ -135,8 +135,8 @@ export const getManifest = (
   Effect.scoped(fetch(placeOf(transport, reference, "getManifest"), reference, options))
 
 /**
- * Whether there is such a manifest, as far as the registry says so: 403 is what some answer for what does not exist (field: Artifactory), so it
- * is no here; `resolve` tells the difference. Registries without `HEAD` are asked for the manifest.
+ * Whether there is such a manifest, as far as the registry says so: 403 is what some answer for what does not exist (field: Artifactory),
+ * so it is no here; `resolve` tells the difference. Registries without `HEAD` are asked for the manifest.
  *
  * @internal
  */

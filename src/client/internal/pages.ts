@@ -21,8 +21,8 @@ const baseOf = (response: Response, path: string): string => {
 const withoutNamespace = (path: string): string => path.replace(/([?&])ns=[^&]*(?:&|$)/, "$1").replace(/[?&]$/, "")
 
 /**
- * The next page as a path, so that whoever answers for the registry by then is asked, credentials and all. Only a registry that redirected us
- * elsewhere has its next page there: that one stays a URL, which is asked without credentials.
+ * The next page as a path, so that whoever answers for the registry by then is asked, credentials and all. Only a registry that redirected
+ * us elsewhere has its next page there: that one stays a URL, which is asked without credentials.
  */
 const cursorOf = (next: URL, response: Response, path: string): Cursor => {
   const base = baseOf(response, path)

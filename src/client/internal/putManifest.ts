@@ -20,8 +20,8 @@ import { manifestPath, originOf, type Place, send } from "./repositoryRequest.ts
 
 /**
  * - `tag`, `tags`: what the manifest will be known by besides its digest; both together are one list
- * - `referrers`: what happens when the manifest has a subject and the registry keeps no list of its referrers. `auto`, the default, enters it
- *   into the index under the fall-back tag, if the host's settings allow; `skip` asks and writes nothing.
+ * - `referrers`: what happens when the manifest has a subject and the registry keeps no list of its referrers. `auto`, the default, enters
+ *   it into the index under the fall-back tag, if the host's settings allow; `skip` asks and writes nothing.
  *
  * @since 0.1.0
  */
@@ -159,8 +159,8 @@ const push = (
 }
 
 /**
- * Sees to it that the subject's referrers include this manifest. The registry's word in `OCI-Subject` is believed only once its API was seen to
- * answer (field: Amazon ECR sends the header without having the API; distribution-spec «Enabling the Referrers API»).
+ * Sees to it that the subject's referrers include this manifest. The registry's word in `OCI-Subject` is believed only once its API was
+ * seen to answer (field: Amazon ECR sends the header without having the API; distribution-spec «Enabling the Referrers API»).
  */
 const enlist = Effect.fnUntraced(function* (
   place: Place,

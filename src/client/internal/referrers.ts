@@ -63,7 +63,6 @@ const readFallback = Effect.fnUntraced(function* (
   artifactType: string | undefined
 ): Effect.fn.Return<Page, ListReferrersError> {
   const { index } = yield* FallbackIndex.read(place, digest, access(place)).pipe(
-    Effect.scoped,
     Effect.catchTags({
       MediaTypeMismatch: () => Effect.succeed(FallbackIndex.absent),
       MalformedContent: () => Effect.succeed(FallbackIndex.absent)
