@@ -124,6 +124,9 @@ const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "our push": push
 }
 
+// On by the runner of TypeScript sources; built code would not pay for translated stack traces either.
+process.setSourceMapsEnabled(false)
+
 const [name = "", task = "{}"] = process.argv.slice(2)
 const run = cases[name]
 if (run === undefined) throw new Error(`no such case: ${name}`)
