@@ -8,7 +8,7 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
@@ -19,11 +19,12 @@ import type { HostSettings, UploadPlan } from "../transport/RegistryHosts.ts"
 import type * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { existsForUpload } from "./internal/blobExists.ts"
 import type { MountBlobError, PutBlobError } from "./internal/errors.ts"
+import * as Begin from "./internal/uploadBegin.ts"
 import * as Content from "./internal/uploadContent.ts"
 import * as Once from "./internal/uploadOnce.ts"
 import * as UploadPlans from "./internal/uploadPlan.ts"
-import * as Resumable from "./internal/uploadResumable.ts"
-import * as Session from "./internal/uploadSession.ts"
+import * as Slot from "./internal/uploadSlot.ts"
+import * as Transfer from "./internal/uploadTransfer.ts"
 
 /**
  * The content of a blob.
@@ -91,170 +92,17 @@ export interface Result {
 
 type Transport = RegistryTransport.Service
 
-/** What uploads learn about registries; one for each client. @internal */
-export const makeMemory = UploadPlans.memory
-
-const placeOf = (
-  transport: Transport,
-  repository: Reference.Repository,
-  operation: string,
-  from: ReadonlyArray<string>
-): Session.Place => ({
-  transport,
-  repository,
-  operation,
-  mountFrom: from.filter((name) => name !== repository.name)
-})
-
-const maxRefusedMounts = 10_000
-
-type Begun =
-  | { readonly _tag: "Mounted"; readonly from: string | undefined }
-  | { readonly _tag: "Opened"; readonly session: Session.Session }
-
-/** Mounts if some repository may hold the blob; a mount that fails is no failure, and not tried again. */
-const begin = Effect.fnUntraced(function* (
-  place: Session.Place,
-  settings: HostSettings,
-  learned: UploadPlans.Memory,
-  digest: Digest.Digest
-) {
-  const { registry } = place.repository
-  const candidates = place.mountFrom.length === 0 && settings.anonymousMount ? [undefined] : place.mountFrom
-  for (const from of candidates) {
-    const key = `${registry} ${from ?? ""}`
-    if (learned.refusedMounts.has(key)) continue
-    const tried = yield* Effect.option(Session.mount(place, digest, from, settings.mountOrigin ? registry : undefined))
-    if (Option.isNone(tried)) {
-      if (learned.refusedMounts.size < maxRefusedMounts) learned.refusedMounts.add(key)
-      continue
+/** Counts the bytes that leave. */
+const counter = (onBytes: Options["onBytes"]) => {
+  let sentBytes = 0
+  return {
+    sentBytes: () => sentBytes,
+    count: (count: number) => {
+      sentBytes += count
+      onBytes?.(count)
     }
-    const begun: Begun = tried.value._tag === "Created" ? { _tag: "Mounted", from } : tried.value
-    return begun
   }
-  const started = yield* Session.start({ ...place, mountFrom: [] }, Digest.algorithm(digest))
-  const begun: Begun = started._tag === "Created" ? { _tag: "Mounted", from: undefined } : started
-  return begun
-})
-
-const contentOf = <E>(
-  source: Exclude<Source<E>, { readonly once: unknown }>,
-  descriptor: Descriptor.Descriptor,
-  mismatch: (actual: number) => SizeMismatch,
-  onBytes: (count: number) => void
-): Content.Content => {
-  if (source instanceof Uint8Array) return Content.fromBytes(source, onBytes)
-  const seeks = "from" in source
-  return Content.fromStream(descriptor.size, { open: seeks ? source.from : () => source, seeks, replayable: true, mismatch, onBytes })
 }
-
-/**
- * Sees to it that the repository holds a blob of known digest and size.
- *
- * @since 0.1.0
- */
-export const put = <E = never, R = never>(
-  transport: Transport,
-  learned: UploadPlans.Memory,
-  repository: Reference.Repository,
-  descriptor: Descriptor.Descriptor,
-  source: Source<E, R>,
-  options: Options = {}
-): Effect.Effect<Result, PutBlobError | E, R> =>
-  Effect.gen(function* () {
-    const context = yield* Effect.context<R>()
-    const place = placeOf(transport, repository, "putBlob", options.mountFrom ?? [])
-    const settings = transport.settings(repository.registry)
-    const where = { registry: repository.registry, repository: repository.name, operation: "putBlob" }
-    const mismatch = (actual: number) => new SizeMismatch({ ...where, expected: descriptor.size, actual })
-    if (source instanceof Uint8Array && source.byteLength !== descriptor.size) return yield* mismatch(source.byteLength)
-
-    if (options.checkExists !== false && (yield* existsForUpload(place, descriptor.digest))) return found(descriptor, "existed")
-    const begun: Begun =
-      options.session === undefined
-        ? yield* begin(place, settings, learned, descriptor.digest)
-        : { _tag: "Opened", session: yield* continued(place, options.session, descriptor) }
-    if (begun._tag === "Mounted") return found(descriptor, "mounted", begun.from)
-
-    let sentBytes = 0
-    const onBytes = (count: number) => {
-      sentBytes += count
-      options.onBytes?.(count)
-    }
-    const provided = provide(source, context)
-    if ("once" in provided) {
-      const hasher = yield* Digest.hasher(Digest.algorithm(descriptor.digest))
-      const check = (sent: Once.Sent) =>
-        sent.sizeBytes !== descriptor.size
-          ? mismatch(sent.sizeBytes)
-          : sent.digest !== descriptor.digest
-            ? new DigestMismatch({ ...where, expected: descriptor.digest, actual: sent.digest })
-            : Effect.void
-      yield* Once.upload(place, settings, learned, hasher, provided.once, { ...options, onBytes, check }, begun.session)
-    } else {
-      const content = contentOf(provided, descriptor, mismatch, onBytes)
-      yield* Resumable.upload<E>(place, settings, learned, descriptor.digest, content, options, begun.session)
-    }
-    return uploaded(descriptor, sentBytes, descriptor.size - (options.session === undefined ? 0 : begun.session.offset))
-  })
-
-/**
- * Uploads content that is being made: its digest is computed on the way and closes the upload.
- *
- * @since 0.1.0
- */
-export const putStream = <E = never, R = never>(
-  transport: Transport,
-  learned: UploadPlans.Memory,
-  repository: Reference.Repository,
-  stream: Stream.Stream<Uint8Array, E, R>,
-  options: StreamOptions = {}
-): Effect.Effect<Result, PutBlobError | E, R> =>
-  Effect.gen(function* () {
-    const context = yield* Effect.context<R>()
-    const place = placeOf(transport, repository, "putBlobStream", [])
-    const algorithm = options.algorithm ?? "sha256"
-    const hasher = yield* Digest.hasher(algorithm)
-    const started = yield* Session.start(place, algorithm)
-    if (started._tag === "Created") return yield* Session.failed(place, "the registry opened no upload", 0)
-    let sentBytes = 0
-    const onBytes = (count: number) => {
-      sentBytes += count
-      options.onBytes?.(count)
-    }
-    const sent = yield* Once.upload(
-      place,
-      transport.settings(repository.registry),
-      learned,
-      hasher,
-      Stream.provideContext(stream, context),
-      { ...options, onBytes, check: () => Effect.void },
-      started.session
-    )
-    const descriptor = { mediaType: options.mediaType ?? MediaType.octetStream, digest: sent.digest, size: sent.sizeBytes }
-    return uploaded(descriptor, sentBytes, sent.sizeBytes)
-  })
-
-/**
- * Makes a blob of another repository of the same registry available in this one, without moving it; from any repository when `from` is
- * absent. False when the registry does not, which is no error (distribution-spec «Mounting a blob from another repository»).
- *
- * @since 0.1.0
- */
-export const mount = (
-  transport: Transport,
-  repository: Reference.Repository,
-  digest: Digest.Digest,
-  from?: string | undefined
-): Effect.Effect<boolean, MountBlobError> =>
-  Effect.gen(function* () {
-    const place = placeOf(transport, repository, "mountBlob", from === undefined ? [] : [from])
-    const settings = transport.settings(repository.registry)
-    const started = yield* Session.mount(place, digest, from, settings.mountOrigin ? repository.registry : undefined)
-    if (started._tag === "Created") return true
-    yield* Session.cancel(place, started.session)
-    return false
-  })
 
 const found = (descriptor: Descriptor.Descriptor, outcome: "existed" | "mounted", from?: string): Result => ({
   descriptor,
@@ -271,17 +119,184 @@ const uploaded = (descriptor: Descriptor.Descriptor, sentBytes: number, neededBy
   resentBytes: Math.max(0, sentBytes - neededBytes)
 })
 
-/** Where a kept upload is; a new one when the registry has forgotten it. */
-const continued = Effect.fnUntraced(function* (place: Session.Place, kept: UploadSession, descriptor: Descriptor.Descriptor) {
-  const asked = yield* Effect.option(Session.status(place, { ...kept, minChunkBytes: 0 }))
-  if (Option.isSome(asked) && asked.value.offset <= descriptor.size) return asked.value
-  const started = yield* Session.start(place, Digest.algorithm(descriptor.digest))
-  return started._tag === "Opened" ? started.session : yield* Session.failed(place, "the registry opened no upload", 0)
-})
-
 const provide = <E, R>(source: Source<E, R>, context: Context.Context<R>): Source<E> => {
   if (source instanceof Uint8Array) return source
   if ("once" in source) return { once: Stream.provideContext(source.once, context) }
   if ("from" in source) return { from: (offset) => Stream.provideContext(source.from(offset), context) }
   return Stream.provideContext(source, context)
 }
+
+const transferOptions = (settings: HostSettings, options: Options): Transfer.Options => ({
+  chunkBytes: options.chunkBytes ?? settings.chunkBytes,
+  maxResumes: options.maxResumes,
+  onSession: options.onSession
+})
+
+/** Content of known digest and size on its way. */
+interface Task<E> {
+  readonly transfer: Transfer.Transfer
+  readonly learned: UploadPlans.Memory
+  readonly settings: HostSettings
+  readonly repository: Reference.Repository
+  readonly descriptor: Descriptor.Descriptor
+  readonly source: Source<E>
+  readonly options: Options
+}
+
+const originOf = ({ registry, name }: Reference.Repository) => ({ registry, repository: name, operation: "putBlob" })
+
+const sizeMismatch = ({ repository, descriptor }: Pick<Task<never>, "repository" | "descriptor">, actual: number) =>
+  new SizeMismatch({ ...originOf(repository), expected: descriptor.size, actual })
+
+/** Content that is not to leave in chunks of its own, as it can be read. */
+const contentOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => void): Content.Content<E> => {
+  if (source instanceof Uint8Array) return Content.fromBytes(source, onBytes)
+  const seeks = "from" in source
+  const replayable = !("once" in source)
+  const open = "from" in source ? source.from : () => ("once" in source ? source.once : source)
+  const mismatch = (actual: number) => sizeMismatch(task, actual)
+  return Content.fromStream({ sizeBytes: task.descriptor.size, open, seeks, replayable, mismatch, onBytes })
+}
+
+const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, onBytes: (count: number) => void) =>
+  Effect.gen(function* () {
+    const { descriptor, repository, learned, transfer } = task
+    const { registry } = repository
+    const { digest, size } = descriptor
+    const hasher = yield* Digest.hasher(Digest.algorithm(digest))
+    const checkSize = (sizeBytes: number) => (sizeBytes > size ? sizeMismatch(task, sizeBytes) : Effect.void)
+    const check = (sent: Once.Sent) => {
+      if (sent.sizeBytes !== size) return sizeMismatch(task, sent.sizeBytes)
+      return sent.digest === digest ? Effect.void : new DigestMismatch({ ...originOf(repository), expected: digest, actual: sent.digest })
+    }
+    const plansForSmall = () => UploadPlans.plansFor("auto", learned, registry, size)
+    yield* Once.upload(transfer, once, { hasher, onBytes, checkSize, check, plansForSmall })
+  })
+
+/** Sends what the task asks for over the open session. */
+const sendAll = <E>(task: Task<E>, onBytes: (count: number) => void): Effect.Effect<void, PutBlobError | E> => {
+  const { transfer, learned, settings, descriptor, source, options } = task
+  const { registry } = task.repository
+  const wanted = options.plan ?? settings.uploadPlan
+  if (!(source instanceof Uint8Array) && "once" in source) {
+    const [plan, ...others] = UploadPlans.plansForOnce(wanted, learned, registry)
+    if (plan === "chunked") {
+      transfer.choose([plan, ...others])
+      return sendChunksOnce(task, source.once, onBytes)
+    }
+    transfer.choose([wanted === "single" ? "single" : "streamed"])
+  } else {
+    transfer.choose(UploadPlans.plansFor(wanted, learned, registry, descriptor.size))
+  }
+  return transfer.send({ content: contentOf(task, onBytes), digest: descriptor.digest })
+}
+
+/** Goes on with a kept session, wherever the registry says it is. */
+const goOn = Effect.fnUntraced(function* <E>({ transfer, descriptor, options }: Task<E>, kept: UploadSession) {
+  const { slot } = transfer
+  slot.set({ ...kept, minChunkBytes: 0 })
+  const there =
+    (options.checkExists !== false && (yield* existsForUpload(slot.place(), descriptor.digest))) ||
+    (yield* transfer.resume(descriptor.size, descriptor.digest))
+  return { _tag: there ? ("Existed" as const) : ("Opened" as const) }
+})
+
+const run = <E>(task: Task<E>): Effect.Effect<Result, PutBlobError | E> =>
+  Effect.gen(function* () {
+    const { transfer, learned, settings, descriptor, options } = task
+    const begun: Begin.Begun =
+      options.session === undefined
+        ? yield* Begin.begin(transfer.slot, settings, learned, descriptor.digest, options.checkExists !== false)
+        : yield* goOn(task, options.session)
+    if (begun._tag === "Existed") return found(descriptor, "existed")
+    if (begun._tag === "Mounted") return found(descriptor, "mounted", begun.from)
+    const neededBytes = descriptor.size - transfer.offset()
+    const bytes = counter(options.onBytes)
+    yield* sendAll(task, bytes.count)
+    return uploaded(descriptor, bytes.sentBytes(), neededBytes)
+  })
+
+/**
+ * Sees to it that the repository holds a blob of known digest and size.
+ *
+ * @since 0.1.0
+ */
+export const put = <E = never, R = never>(
+  transport: Transport,
+  learned: UploadPlans.Memory,
+  repository: Reference.Repository,
+  descriptor: Descriptor.Descriptor,
+  source: Source<E, R>,
+  options: Options = {}
+): Effect.Effect<Result, PutBlobError | E, R> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<R>()
+    if (source instanceof Uint8Array && source.byteLength !== descriptor.size) {
+      return yield* sizeMismatch({ repository, descriptor }, source.byteLength)
+    }
+    const settings = transport.settings(repository.registry)
+    const mountFrom = Begin.mountable(learned, repository, options.mountFrom ?? [])
+    const place = { transport, repository, operation: "putBlob", mountFrom }
+    const transfer = Transfer.make(place, Digest.algorithm(descriptor.digest), learned, transferOptions(settings, options))
+    const task = { transfer, learned, settings, repository, descriptor, source: provide(source, context), options }
+    return yield* Effect.onExit(run(task), (exit) => transfer.slot.end(options.keepSession === true && Exit.isFailure(exit)))
+  })
+
+/**
+ * Uploads content that is being made: its digest is computed on the way and closes the upload.
+ *
+ * @since 0.1.0
+ */
+export const putStream = <E = never, R = never>(
+  transport: Transport,
+  learned: UploadPlans.Memory,
+  repository: Reference.Repository,
+  stream: Stream.Stream<Uint8Array, E, R>,
+  options: StreamOptions = {}
+): Effect.Effect<Result, PutBlobError | E, R> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<R>()
+    const { registry } = repository
+    const settings = transport.settings(registry)
+    const algorithm = options.algorithm ?? "sha256"
+    const hasher = yield* Digest.hasher(algorithm)
+    const place = { transport, repository, operation: "putBlobStream", mountFrom: [] }
+    const transfer = Transfer.make(place, algorithm, learned, transferOptions(settings, options))
+    const bytes = counter(options.onBytes)
+    const sending = Effect.gen(function* () {
+      yield* transfer.start
+      transfer.choose(UploadPlans.plansForOnce(options.plan ?? settings.uploadPlan, learned, registry))
+      return yield* Once.upload(transfer, Stream.provideContext(stream, context), {
+        hasher,
+        onBytes: bytes.count,
+        checkSize: () => Effect.void,
+        check: () => Effect.void,
+        plansForSmall: (sizeBytes) => UploadPlans.plansFor("auto", learned, registry, sizeBytes)
+      })
+    })
+    const sent = yield* Effect.ensuring(sending, transfer.slot.end(false))
+    const descriptor = { mediaType: options.mediaType ?? MediaType.octetStream, digest: sent.digest, size: sent.sizeBytes }
+    return uploaded(descriptor, bytes.sentBytes(), sent.sizeBytes)
+  })
+
+/**
+ * Makes a blob of another repository of the same registry available in this one, without moving it; from any repository when `from` is
+ * absent. False when the registry does not, which is no error (distribution-spec «Mounting a blob from another repository»).
+ *
+ * @since 0.1.0
+ */
+export const mount = (
+  transport: Transport,
+  repository: Reference.Repository,
+  digest: Digest.Digest,
+  from?: string | undefined
+): Effect.Effect<boolean, MountBlobError> =>
+  Effect.suspend(() => {
+    const place = { transport, repository, operation: "mountBlob", mountFrom: from === undefined ? [] : [from] }
+    const slot = Slot.make(place, Digest.algorithm(digest), () => {})
+    const origin = transport.settings(repository.registry).mountOrigin ? repository.registry : undefined
+    return slot.mount(digest, { from, origin, retry: true }).pipe(
+      Effect.map((outcome) => outcome === "Created"),
+      Effect.ensuring(slot.end(false))
+    )
+  })

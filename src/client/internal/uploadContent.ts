@@ -2,139 +2,207 @@ import * as Body from "@effect/platform/HttpBody"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
-import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { SizeMismatch } from "../../model/RegistryError.ts"
+import type { SizeMismatch } from "../../model/RegistryError.ts"
 
 /**
- * Content of known length that can be read from any offset: as often as needed, or once only.
+ * Content of a blob between two positions of it.
  *
  * @internal
  */
-export interface Content {
-  readonly sizeBytes: number
+export interface Content<E> {
+  readonly start: number
+  readonly end: number
+  /** Whether `body` may be asked more than once. */
   readonly replayable: boolean
-  /** The bytes from `offset` on, at most `length` of them, as a request body. */
+  /** The bytes from `offset` on, `length` of them, as a request body. */
   readonly body: (offset: number, length: number) => Body.HttpBody
   /** Why the source broke, when it did: clients report a broken source as a broken connection. */
-  readonly broken: () => Cause.Cause<unknown> | undefined
+  readonly broken: () => Cause.Cause<E | SizeMismatch> | undefined
 }
+
+/** @internal */
+export type Blocks = ReadonlyArray<Uint8Array>
+
+type Bytes = Chunk.Chunk<Uint8Array>
+
+/** Progress is seen, and a connection known to be alive, block by block. @internal */
+export const blockBytes = 256 * 1024
 
 const type = "application/octet-stream"
 
 /** @internal */
-export const fromBytes = (bytes: Uint8Array, onBytes: (count: number) => void): Content => ({
-  sizeBytes: bytes.byteLength,
-  replayable: true,
-  body: (offset, length) => {
-    if (length === 0) return Body.empty
-    onBytes(length)
-    return Body.uint8Array(bytes.subarray(offset, offset + length), type)
-  },
-  broken: () => undefined
-})
-
-type Bytes = Chunk.Chunk<Uint8Array>
-
-const sizeOf = (chunk: Bytes): number => {
+export const sizeOf = (blocks: Iterable<Uint8Array>): number => {
   let size = 0
-  for (const bytes of chunk) size += bytes.byteLength
+  for (const bytes of blocks) size += bytes.byteLength
   return size
 }
 
-/** The part of `chunk` between two positions of it, in bytes. */
-const slice = (chunk: Bytes, from: number, to: number): Bytes => {
+/** The part of the blocks between two positions in them. @internal */
+export const slice = (blocks: Iterable<Uint8Array>, from: number, to: number): Blocks => {
   const parts: Array<Uint8Array> = []
   let position = 0
-  for (const bytes of chunk) {
+  for (const bytes of blocks) {
     const start = Math.max(from - position, 0)
     const end = Math.min(to - position, bytes.byteLength)
     if (start < end) parts.push(start === 0 && end === bytes.byteLength ? bytes : bytes.subarray(start, end))
     position += bytes.byteLength
   }
-  return Chunk.unsafeFromArray(parts)
+  return parts
+}
+
+const counted = (blocks: Blocks, onBytes: (count: number) => void): Stream.Stream<Uint8Array> =>
+  Stream.mapChunks(Stream.fromChunks(...blocks.map(Chunk.of)), (chunk) => {
+    onBytes(sizeOf(chunk))
+    return chunk
+  })
+
+/** Content in memory. @internal */
+export const fromBlocks = (start: number, blocks: Blocks, onBytes: (count: number) => void): Content<never> => ({
+  start,
+  end: start + sizeOf(blocks),
+  replayable: true,
+  body: (offset, length) => {
+    const wanted = slice(blocks, offset - start, offset - start + length)
+    const [only] = wanted
+    if (only === undefined) return Body.empty
+    if (wanted.length > 1) return Body.stream(counted(wanted, onBytes), type, length)
+    onBytes(length)
+    return Body.uint8Array(only, type)
+  },
+  broken: () => undefined
+})
+
+/** @internal */
+export const fromBytes = (bytes: Uint8Array, onBytes: (count: number) => void): Content<never> =>
+  fromBlocks(
+    0,
+    Array.from({ length: Math.ceil(bytes.byteLength / blockBytes) }, (_, index) =>
+      bytes.subarray(index * blockBytes, (index + 1) * blockBytes)
+    ),
+    onBytes
+  )
+
+interface Window<E> {
+  readonly skip: number
+  readonly length: number
+  /** The source must end where the window does. */
+  readonly last: boolean
+  readonly mismatch: (actual: number) => SizeMismatch
+  readonly onBytes: (count: number) => void
+  readonly onBroken: (cause: Cause.Cause<E | SizeMismatch>) => void
 }
 
 /**
- * Lets `[skip, skip + length)` of a stream through. The source must end exactly where `last` says: sending a blob that is longer or shorter
- * than announced would be noticed by the registry only when all of it is there.
+ * Lets a part of a stream through. The bytes that complete the last part are held back until the source has ended, so that a source that is
+ * too long never looks complete to the registry.
  */
-const window = <E>(
-  source: Stream.Stream<Uint8Array, E>,
-  options: {
-    readonly skip: number
-    readonly length: number
-    readonly last: boolean
-    readonly mismatch: (actual: number) => SizeMismatch
-    readonly onBytes: (count: number) => void
-  }
-): Stream.Stream<Uint8Array, E | SizeMismatch> =>
+const window = <E>(source: Stream.Stream<Uint8Array, E>, options: Window<E>): Stream.Stream<Uint8Array, E | SizeMismatch> =>
   Stream.suspend(() => {
     const end = options.skip + options.length
     let position = 0
+    let held: Bytes = Chunk.empty()
     type Stage = Channel.Channel<Bytes, Bytes, E | SizeMismatch, E, void, unknown>
+    const broken = (cause: Cause.Cause<E | SizeMismatch>): Stage => {
+      options.onBroken(cause)
+      return Channel.failCause(cause)
+    }
+    const wrongSize = (): Stage => broken(Cause.fail(options.mismatch(position)))
+    const write = (chunk: Bytes, next: Stage): Stage => {
+      if (Chunk.isEmpty(chunk)) return next
+      options.onBytes(sizeOf(chunk))
+      return Channel.flatMap(Channel.write(chunk), () => next)
+    }
     const loop: Stage = Channel.readWithCause({
       onInput: (chunk: Bytes) => {
         const start = position
         position += sizeOf(chunk)
-        if (options.last && position > end) return Channel.fail(options.mismatch(position))
-        const wanted = start >= options.skip && position <= end ? chunk : slice(chunk, options.skip - start, end - start)
-        const more = !options.last && position >= end ? Channel.void : loop
-        if (Chunk.isEmpty(wanted)) return more
-        options.onBytes(sizeOf(wanted))
-        return Channel.flatMap(Channel.write(wanted), () => more)
+        if (options.last && position > end) return wrongSize()
+        const whole = start >= options.skip && position <= end
+        const wanted = whole ? chunk : Chunk.unsafeFromArray(slice(chunk, options.skip - start, end - start))
+        if (position < end) return write(wanted, loop)
+        if (!options.last) return write(wanted, Channel.void)
+        held = Chunk.appendAll(held, wanted)
+        return loop
       },
-      onFailure: Channel.failCause,
-      onDone: () => (position < end ? Channel.fail(options.mismatch(position)) : Channel.void)
+      onFailure: broken,
+      onDone: () => (position < end ? wrongSize() : write(held, Channel.void))
     })
     return Stream.pipeThroughChannel(source, loop)
   })
 
 /**
- * Content out of streams. `open` gives the stream from an offset on; `rewinds` says that it can be asked more than once.
+ * The whole of a blob, out of streams. `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0 and
+ * of which what is not wanted is dropped.
  *
  * @internal
  */
-export const fromStream = <E>(
-  sizeBytes: number,
-  options: {
-    readonly open: (offset: number) => Stream.Stream<Uint8Array, E>
-    /** Whether `open` honours the offset; otherwise each stream begins at 0 and what is not wanted is dropped. */
-    readonly seeks: boolean
-    readonly replayable: boolean
-    readonly mismatch: (actual: number) => SizeMismatch
-    readonly onBytes: (count: number) => void
-  }
-): Content => {
-  let failure: Cause.Cause<unknown> | undefined
+export const fromStream = <E>(options: {
+  readonly sizeBytes: number
+  readonly open: (offset: number) => Stream.Stream<Uint8Array, E>
+  readonly seeks: boolean
+  readonly replayable: boolean
+  readonly mismatch: (actual: number) => SizeMismatch
+  readonly onBytes: (count: number) => void
+}): Content<E> => {
+  const { sizeBytes, open, seeks, replayable, mismatch, onBytes } = options
+  let failure: Cause.Cause<E | SizeMismatch> | undefined
   return {
-    sizeBytes,
-    replayable: options.replayable,
+    start: 0,
+    end: sizeBytes,
+    replayable,
     broken: () => failure,
     body: (offset, length) => {
       if (length === 0) return Body.empty
-      const skip = options.seeks ? 0 : offset
-      const stream = window(options.open(offset), {
-        skip,
+      const bytes = window(open(offset), {
+        skip: seeks ? 0 : offset,
         length,
         last: offset + length === sizeBytes,
-        mismatch: (actual) => options.mismatch(options.seeks ? offset + actual : actual),
-        onBytes: options.onBytes
+        mismatch: (actual) => mismatch(seeks ? offset + actual : actual),
+        onBytes,
+        onBroken: (cause) => {
+          failure = cause
+        }
       })
-      const watched = Stream.catchAllCause(stream, (cause) => {
-        if (!Cause.isInterruptedOnly(cause)) failure = cause
-        return Stream.failCause(cause)
-      })
-      return Body.stream(watched, type, length)
+      return Body.stream(bytes, type, length)
     }
   }
 }
 
-/** The failure of the source, in its own type. @internal */
-export const failureOf = <E>(content: Content): Effect.Effect<never, E | SizeMismatch> | undefined => {
-  const cause = content.broken()
-  // `broken` only ever holds what the stream of `fromStream` failed with, whose type its caller knows as `E`.
-  return cause === undefined
-    ? undefined
-    : (Stream.runDrain(Stream.failCause(cause as Cause.Cause<E | SizeMismatch>)) as Effect.Effect<never, E | SizeMismatch>)
+/** A request body whose length shows when it was sent. @internal */
+export interface Unmeasured<E> {
+  readonly body: Body.HttpBody
+  readonly sentBytes: () => number
+  /** Whether the source came to its end. */
+  readonly ended: () => boolean
+  readonly broken: () => Cause.Cause<E> | undefined
+}
+
+/** @internal */
+export const unmeasured = <E>(source: Stream.Stream<Uint8Array, E>, onBytes: (count: number) => void): Unmeasured<E> => {
+  let sentBytes = 0
+  let ended = false
+  let failure: Cause.Cause<E> | undefined
+  const loop: Channel.Channel<Bytes, Bytes, E, E, void, unknown> = Channel.readWithCause({
+    onInput: (chunk: Bytes) => {
+      const count = sizeOf(chunk)
+      sentBytes += count
+      onBytes(count)
+      return Channel.flatMap(Channel.write(chunk), () => loop)
+    },
+    onFailure: (cause) => {
+      failure = cause
+      return Channel.failCause(cause)
+    },
+    onDone: () => {
+      ended = true
+      return Channel.void
+    }
+  })
+  return {
+    body: Body.stream(Stream.pipeThroughChannel(source, loop), type),
+    sentBytes: () => sentBytes,
+    ended: () => ended,
+    broken: () => failure
+  }
 }

@@ -1,73 +1,159 @@
-import type { HostSettings, UploadPlan } from "../../transport/RegistryHosts.ts"
+import type { UploadPlan } from "../../transport/RegistryHosts.ts"
 
 /** A way of sending that is no choice any more. @internal */
 export type Plan = Exclude<UploadPlan, "auto">
 
-/** What uploads learn about registries and keep for the next one. @internal */
+/** What uploads learn about registries and keep for the next one; sizes in bytes. @internal */
 export interface Memory {
-  /** The plan that worked where the first choice did not. */
-  readonly plans: Map<string, Plan>
-  /** The chunk size of registries that refused a larger one. */
-  readonly chunkBytes: Map<string, number>
-  /** Mounts that failed, as `registry from`. */
+  /** Plans that were refused where another one worked. */
+  readonly refusedPlans: Map<string, ReadonlySet<Plan>>
+  /** The smallest body that was refused as too large. */
+  readonly tooLargeBody: Map<string, number>
+  /** The smallest chunk that was refused as too large. */
+  readonly tooLargeChunk: Map<string, number>
+  /** Mounts that were refused, as `registry from`. */
   readonly refusedMounts: Set<string>
 }
 
 /** @internal */
-export const memory = (): Memory => ({ plans: new Map(), chunkBytes: new Map(), refusedMounts: new Set() })
+export const memory = (): Memory => ({
+  refusedPlans: new Map(),
+  tooLargeBody: new Map(),
+  tooLargeChunk: new Map(),
+  refusedMounts: new Set()
+})
+
+/** Keeps the smaller of two sizes. @internal */
+export const noteTooLarge = (sizes: Map<string, number>, registry: string, bytes: number): void => {
+  sizes.set(registry, Math.min(bytes, sizes.get(registry) ?? bytes))
+}
+
+const allPlans: ReadonlyArray<Plan> = ["single", "streamed", "chunked"]
+
+/** The plans to try for content of known digest, the one to begin with first. @internal */
+export const plansFor = (wanted: UploadPlan, learned: Memory, registry: string, sizeBytes: number): ReadonlyArray<Plan> => {
+  const refused = learned.refusedPlans.get(registry)
+  const tooLarge = sizeBytes >= (learned.tooLargeBody.get(registry) ?? Number.POSITIVE_INFINITY)
+  const first = tooLarge ? "chunked" : wanted === "auto" ? "single" : wanted
+  const order = [first, ...allPlans.filter((plan) => plan !== first)]
+  const left = order.filter((plan) => refused?.has(plan) !== true)
+  return left.length === 0 ? order : left
+}
+
+/** The plans to try for content that can be read once: chunks are kept until they are stored, a stream is gone when it was sent. @internal */
+export const plansForOnce = (wanted: UploadPlan, learned: Memory, registry: string): ReadonlyArray<Plan> => {
+  const streams = wanted === "streamed" || wanted === "single" || learned.refusedPlans.get(registry)?.has("chunked") === true
+  return streams ? ["streamed"] : ["chunked", "streamed"]
+}
 
 /** GHCR takes no `PATCH` with `Content-Range` above this size, and few front proxies refuse it. */
 const smallChunkBytes = 4 * 1024 * 1024
 
-/** The plans to try, the one to begin with first. @internal */
-export const plansFor = (wanted: UploadPlan, learned: Plan | undefined): ReadonlyArray<Plan> => {
-  switch (learned ?? wanted) {
-    case "auto":
-    case "single":
-      return ["single", "streamed", "chunked"]
-    case "streamed":
-      return ["streamed", "chunked", "single"]
-    case "chunked":
-      return ["chunked", "streamed", "single"]
-  }
+/** Smaller chunks than this are not worth a request. */
+const smallestChunkBytes = 64 * 1024
+
+/** The next smaller chunk, if there is one. */
+const smaller = (chunkBytes: number, leastBytes: number): number | undefined => {
+  const next = chunkBytes > smallChunkBytes ? smallChunkBytes : Math.floor(chunkBytes / 4)
+  return next < Math.max(leastBytes, smallestChunkBytes) ? undefined : next
 }
 
-/** @internal */
-export const chunkBytesFor = (
-  options: { readonly chunkBytes?: number | undefined },
-  settings: HostSettings,
-  learned: Memory,
-  registry: string
-): number => Math.min(options.chunkBytes ?? settings.chunkBytes, learned.chunkBytes.get(registry) ?? Number.POSITIVE_INFINITY)
+/** The chunk size to begin with. @internal */
+export const chunkBytesFor = (wantedBytes: number, learned: Memory, registry: string): number => {
+  const limit = Math.min(
+    learned.tooLargeChunk.get(registry) ?? Number.POSITIVE_INFINITY,
+    learned.tooLargeBody.get(registry) ?? Number.POSITIVE_INFINITY
+  )
+  let chunkBytes = wantedBytes
+  while (chunkBytes >= limit) {
+    const next = smaller(chunkBytes, 0)
+    if (next === undefined) break
+    chunkBytes = next
+  }
+  return chunkBytes
+}
+
+/** The length of the next chunk: one that leaves no chunk shorter than the registry's minimum behind it. @internal */
+export const pieceLength = (leftBytes: number, chunkBytes: number, minChunkBytes: number): number => {
+  const wanted = Math.max(chunkBytes, minChunkBytes)
+  return leftBytes - wanted < Math.max(minChunkBytes, 1) ? leftBytes : wanted
+}
+
+/**
+ * Where to go on after a failure, out of what the registry says it has and what it confirmed before; undefined when nothing can be relied
+ * on. Registries are believed when they have more than they confirmed. When they have less, some do not move `Range` at all (Amazon ECR), so
+ * what was confirmed goes first, and what they say when that was refused. `0-0` stands for one byte and for none.
+ *
+ * @internal
+ */
+export const nextOffset = (
+  receivedBytes: number | undefined,
+  confirmedBytes: number,
+  refusedOffset: number | undefined
+): number | undefined => {
+  if (receivedBytes === confirmedBytes) return confirmedBytes
+  const clear = receivedBytes !== undefined && receivedBytes > 1 ? [receivedBytes] : []
+  const candidates = receivedBytes !== undefined && receivedBytes > Math.max(confirmedBytes, 1) ? clear : [confirmedBytes, ...clear]
+  return candidates.find((offset) => offset !== refusedOffset)
+}
 
 /** Refusals that ask for another way of sending rather than for another try. */
 const refusesPlan: ReadonlySet<number> = new Set([400, 404, 405, 411, 413, 415, 416, 501])
 
-/** Refusals that may pass. */
-const passing: ReadonlySet<number> = new Set([408, 416, 429, 499, 500, 502, 503, 504, 522])
+/** Refusals that may pass, or after which the registry can be asked how far it got. */
+const passing: ReadonlySet<number> = new Set([404, 408, 416, 429, 499, 500, 502, 503, 504, 522])
 
-/** Whether a refusal may pass. @internal */
-export const mayPass = (status: number): boolean => passing.has(status)
-
-/** What to do about content that was refused. @internal */
-export type Verdict = "giveUp" | "again" | "otherPlan" | { readonly chunkBytes: number }
+/** A refusal of content. @internal */
+export interface Refusal {
+  readonly status: number
+  /** The digest did not match: the content is wrong, unless the upload was gone on with where the registry did not expect it. */
+  readonly digestInvalid: boolean
+  readonly plan: Plan
+  readonly otherPlans: ReadonlyArray<Plan>
+  /** Where the refused content began, and how long it was. */
+  readonly offset: number
+  readonly length: number
+  readonly minChunkBytes: number
+  /** Whether this session was gone on with after a failure. */
+  readonly resumed: boolean
+  /** Failures in a row. */
+  readonly fruitless: number
+}
 
 /**
- * A 416 is a wrong offset in the middle of an upload, but may mean «too large» for the first chunk; a refusal of the very first request may
- * be a refusal of the plan.
+ * What to do about content that was refused: ask how far the registry got and go `on`, begin `anew`, take `plan` or smaller chunks, or give
+ * `up`.
  *
  * @internal
  */
-export const verdict = (refusal: {
-  readonly status: number
-  readonly plan: Plan
-  readonly first: boolean
-  readonly chunkBytes: number
-  readonly otherPlans: boolean
-}): Verdict => {
-  const { status, plan, first, chunkBytes } = refusal
-  const tooLarge = status === 413 || (status === 416 && first)
-  if (tooLarge && plan === "chunked" && chunkBytes > smallChunkBytes) return { chunkBytes: smallChunkBytes }
-  if (first && refusesPlan.has(status) && refusal.otherPlans) return "otherPlan"
-  return passing.has(status) ? "again" : "giveUp"
+export type Verdict =
+  | { readonly _tag: "up" | "on" | "anew" }
+  | { readonly _tag: "plan"; readonly plan: Plan }
+  | { readonly _tag: "chunks"; readonly chunkBytes: number }
+
+const verdictOnSize = ({ plan, otherPlans, length, minChunkBytes }: Refusal): Verdict | undefined => {
+  if (plan !== "chunked") return otherPlans.includes("chunked") ? { _tag: "plan", plan: "chunked" } : undefined
+  const chunkBytes = smaller(length, minChunkBytes)
+  return chunkBytes === undefined ? undefined : { _tag: "chunks", chunkBytes }
+}
+
+/**
+ * A 416 is a wrong offset in the middle of an upload, but «too large» for the first chunk (GHCR); a refusal of the very first content may be a
+ * refusal of the plan; a 404 may be a session that is gone.
+ *
+ * @internal
+ */
+export const verdict = (refusal: Refusal): Verdict => {
+  const { status, plan, resumed, fruitless } = refusal
+  const first = refusal.offset === 0 && !resumed
+  if (status === 413 || (status === 416 && first && plan === "chunked")) {
+    const sized = verdictOnSize(refusal)
+    if (sized !== undefined) return sized
+  }
+  if (refusal.digestInvalid) return { _tag: resumed ? "anew" : "up" }
+  const [other] = refusal.otherPlans
+  const gone = status === 404 && fruitless === 0
+  if (first && refusesPlan.has(status) && !gone && other !== undefined) return { _tag: "plan", plan: other }
+  if (passing.has(status)) return { _tag: "on" }
+  return { _tag: resumed && refusesPlan.has(status) ? "anew" : "up" }
 }

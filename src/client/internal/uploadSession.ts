@@ -34,6 +34,9 @@ export type Started = { readonly _tag: "Created" } | { readonly _tag: "Opened"; 
 type Request = Pick<RegistryTransport.TransportRequest, "method" | "path"> &
   Partial<Pick<RegistryTransport.TransportRequest, "headers" | "body" | "replayable" | "priority">>
 
+/** How long an upload that ends may keep its caller waiting. @internal */
+export const patience = Duration.seconds(5)
+
 const octets = { "content-type": "application/octet-stream" }
 
 /** @internal */
@@ -75,11 +78,11 @@ const uploadsPath = (place: Place) => `/v2/${place.repository.name}/blobs/upload
 
 const enc = encodeURIComponent
 
-const begin = Effect.fnUntraced(function* (place: Place, query: string) {
+const begin = Effect.fnUntraced(function* (place: Place, query: string, retry: boolean) {
   const response = yield* request(
     place,
     { method: "POST", path: `${uploadsPath(place)}${query}`, headers: { "content-length": "0" } },
-    true
+    retry
   )
   if (response.status === 201) {
     yield* response.discard
@@ -93,61 +96,82 @@ const begin = Effect.fnUntraced(function* (place: Place, query: string) {
   return opened
 }, Effect.scoped)
 
-/** Opens an upload (distribution-spec «Pushing blobs»). The algorithm is named when it is not the usual one. @internal */
-export const start = (place: Place, algorithm: string): Effect.Effect<Started, PutBlobError> =>
-  begin(place, algorithm === "sha256" ? "" : `?digest-algorithm=${enc(algorithm)}`)
+/** The parameter that names the algorithm when it is not the usual one. */
+const algorithmParameter = (algorithm: string): ReadonlyArray<string> =>
+  algorithm === "sha256" ? [] : [`digest-algorithm=${enc(algorithm)}`]
 
-/** Asks for the blob out of another repository; without `from` out of any (distribution-spec «Mounting a blob»). @internal */
-export const mount = (
-  place: Place,
-  digest: Digest.Digest,
-  from: string | undefined,
-  origin: string | undefined
-): Effect.Effect<Started, PutBlobError> =>
-  begin(
-    place,
-    `?mount=${enc(digest)}${from === undefined ? "" : `&from=${enc(from)}`}${origin === undefined ? "" : `&origin=${enc(origin)}`}`
-  )
+const queryOf = (parameters: ReadonlyArray<string>): string => (parameters.length === 0 ? "" : `?${parameters.join("&")}`)
+
+/** Opens an upload (distribution-spec «Pushing blobs»). @internal */
+export const start = (place: Place, algorithm: string): Effect.Effect<Started, PutBlobError> =>
+  begin(place, queryOf(algorithmParameter(algorithm)), true)
+
+/** @internal */
+export interface MountOptions {
+  readonly from?: string | undefined
+  readonly origin?: string | undefined
+  readonly retry: boolean
+}
+
+/**
+ * Asks for the blob out of another repository; without `from` out of any (distribution-spec «Mounting a blob»). `origin` is Google's own
+ * parameter. Retries are for a mount that is wanted for its own sake: one that only saves an upload is not worth waiting for.
+ *
+ * @internal
+ */
+export const mount = (place: Place, digest: Digest.Digest, options: MountOptions): Effect.Effect<Started, PutBlobError> => {
+  const from = options.from === undefined ? [] : [`from=${enc(options.from)}`]
+  const origin = options.origin === undefined ? [] : [`origin=${enc(options.origin)}`]
+  return begin(place, queryOf([`mount=${enc(digest)}`, ...from, ...origin, ...algorithmParameter(Digest.algorithm(digest))]), options.retry)
+}
 
 /** What came of sending content. @internal */
 export type Sent =
   | { readonly _tag: "Stored"; readonly session: Session }
-  /** The registry refused it; `retryAfter` and `status` say how. */
+  /** The registry refused it. */
   | { readonly _tag: "Refused"; readonly response: RegistryTransport.TransportResponse }
 
-/**
- * One `PATCH`: a chunk with `Content-Range` when `length` is known and `ranged`, a stream without it otherwise.
- *
- * @internal
- */
-export const patch = Effect.fnUntraced(function* (
-  place: Place,
-  session: Session,
-  content: { readonly body: Body.HttpBody; readonly length: number | undefined; readonly ranged: boolean; readonly replayable: boolean }
-): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
-  const { length } = content
-  const end = length === undefined ? undefined : session.offset + length
-  const response = yield* request(
+/** Content for one request. @internal */
+export interface Piece {
+  readonly body: Body.HttpBody
+  /** Undefined for a stream that ends when it ends. */
+  readonly length: number | undefined
+  /** Whether its place is told: the registry then refuses what does not belong there. */
+  readonly ranged: boolean
+  readonly replayable: boolean
+}
+
+const headersOf = ({ offset }: Session, { length, ranged }: Piece): Readonly<Record<string, string>> => ({
+  ...octets,
+  ...(length === undefined ? {} : { "content-length": String(length) }),
+  ...(ranged && length !== undefined && length > 0 ? { "content-range": `${offset}-${offset + length - 1}` } : {})
+})
+
+const transfer = (place: Place, method: "PATCH" | "PUT", path: string, session: Session, piece: Piece) =>
+  request(
     place,
     {
-      method: "PATCH",
-      path: session.location,
-      headers: {
-        ...octets,
-        ...(length === undefined ? {} : { "content-length": String(length) }),
-        ...(content.ranged && end !== undefined ? { "content-range": `${session.offset}-${end - 1}` } : {})
-      },
-      body: content.body,
-      replayable: content.replayable,
-      priority: "bulk"
+      method,
+      path,
+      headers: headersOf(session, piece),
+      body: piece.body,
+      replayable: piece.replayable,
+      priority: piece.length === 0 ? "small" : "bulk"
     },
     false
   )
+
+/** One `PATCH`. `Range` in its answer is not looked at: some registries do not move it (Amazon ECR), and what was accepted counts. @internal */
+export const patch = Effect.fnUntraced(function* (
+  place: Place,
+  session: Session,
+  piece: Piece
+): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
+  const response = yield* transfer(place, "PATCH", session.location, session, piece)
   if (response.status !== 201 && response.status !== 202 && response.status !== 204) return { _tag: "Refused", response }
   yield* response.discard
   const location = yield* locationOf(place, response, session.offset)
-  // `Range` is only a hint here: some registries do not move it (Amazon ECR); what was accepted counts.
-  return { _tag: "Stored", session: { ...session, location, offset: end ?? session.offset } }
+  return { _tag: "Stored", session: { ...session, location, offset: session.offset + (piece.length ?? 0) } }
 })
 
 /** The closing `PUT`, with the rest of the content if there is any. @internal */
@@ -155,39 +179,28 @@ export const finish = Effect.fnUntraced(function* (
   place: Place,
   session: Session,
   digest: Digest.Digest,
-  content?: { readonly body: Body.HttpBody; readonly length: number; readonly ranged: boolean; readonly replayable: boolean }
+  piece: Piece
 ): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
-  const length = content?.length ?? 0
-  const response = yield* request(
-    place,
-    {
-      method: "PUT",
-      path: Location.withDigest(session.location, digest),
-      headers: {
-        ...octets,
-        "content-length": String(length),
-        ...(content?.ranged === true && length > 0 ? { "content-range": `${session.offset}-${session.offset + length - 1}` } : {})
-      },
-      body: content?.body ?? Body.empty,
-      replayable: content?.replayable ?? true,
-      ...(length > 0 ? { priority: "bulk" as const } : {})
-    },
-    false
-  )
+  const response = yield* transfer(place, "PUT", Location.withDigest(session.location, digest), session, piece)
   if (response.status !== 201) return { _tag: "Refused", response }
   yield* response.discard
-  return { _tag: "Stored", session: { ...session, offset: session.offset + length } }
+  return { _tag: "Stored", session: { ...session, offset: session.offset + (piece.length ?? 0) } }
 })
 
-/** How far the registry got (distribution-spec «Pushing a blob in chunks»): the session with its new location and offset. @internal */
+/**
+ * How far the registry got (distribution-spec «Pushing a blob in chunks»): where the session goes on, and how many bytes it says it has;
+ * undefined when it does not say.
+ *
+ * @internal
+ */
 export const status = Effect.fnUntraced(function* (place: Place, session: Session) {
   const response = yield* request(place, { method: "GET", path: session.location }, true)
-  if (response.status !== 204 && response.status !== 200) return yield* response.fail(uploadTags)
+  if (response.status !== 204 && response.status !== 200 && response.status !== 202) return yield* response.fail(uploadTags)
   yield* response.discard
   const end = parseUploadRange(response.headers["range"] ?? "")
   const header = response.headers["location"]
   const location = header === undefined ? session.location : yield* locationOf(place, response, session.offset)
-  return { ...session, location, offset: end === undefined ? 0 : end + 1 }
+  return { location, receivedBytes: end === undefined ? undefined : end + 1 }
 }, Effect.scoped)
 
 /** Gives the session up; a registry that cannot is left to forget it (distribution-spec «Cancelling»). @internal */
@@ -195,6 +208,8 @@ export const cancel = (place: Place, session: Session): Effect.Effect<void> =>
   request(place, { method: "DELETE", path: session.location }, false).pipe(
     Effect.flatMap((response) => response.discard),
     Effect.scoped,
-    Effect.timeout(Duration.seconds(10)),
+    // So that it can be given up where the caller cannot be interrupted.
+    Effect.interruptible,
+    Effect.timeout(patience),
     Effect.ignore
   )

@@ -1,0 +1,77 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Digest from "../../model/Digest.ts"
+import type * as Reference from "../../model/Reference.ts"
+import type { HostSettings } from "../../transport/RegistryHosts.ts"
+import { existsForUpload } from "./blobExists.ts"
+import type { PutBlobError } from "./errors.ts"
+import type { Memory } from "./uploadPlan.ts"
+import * as Session from "./uploadSession.ts"
+import type { Slot } from "./uploadSlot.ts"
+
+/** How an upload of known digest begins: the blob is there, was mounted, or a session is open. @internal */
+export type Begun = { readonly _tag: "Existed" | "Opened" } | { readonly _tag: "Mounted"; readonly from: string | undefined }
+
+const refusesToken = (error: PutBlobError): boolean =>
+  error._tag === "Denied" || error._tag === "Unauthorized" || error._tag === "TokenExchangeError"
+
+/** A token that is refused for the sake of the sources is asked for without them. */
+const withOrWithoutSources = <A>(slot: Slot, request: Effect.Effect<A, PutBlobError>): Effect.Effect<A, PutBlobError> =>
+  Effect.catchIf(
+    request,
+    (error) => slot.place().mountFrom.length > 0 && refusesToken(error),
+    () => {
+      slot.forgetSources()
+      return request
+    }
+  )
+
+const mountKey = (registry: string, from: string | undefined): string => `${registry} ${from ?? ""}`
+
+/** The repositories a mount from is worth a request. @internal */
+export const mountable = (
+  learned: Memory,
+  { registry, name }: Reference.Repository,
+  candidates: ReadonlyArray<string>
+): ReadonlyArray<string> => candidates.filter((from) => from !== name && !learned.refusedMounts.has(mountKey(registry, from)))
+
+const maxRefusedMounts = 10_000
+
+/** Failures that say nothing about the next mount. */
+const passing: ReadonlySet<PutBlobError["_tag"]> = new Set(["TransportError", "TooManyRequests"])
+
+/** Mounts from the first repository that lets it; a mount that fails is no failure, and one that is refused is not tried again. */
+const mount = Effect.fnUntraced(function* (slot: Slot, settings: HostSettings, learned: Memory, digest: Digest.Digest) {
+  const { registry } = slot.place().repository
+  const sources = slot.place().mountFrom
+  for (const from of sources.length === 0 && settings.anonymousMount ? [undefined] : sources) {
+    const key = mountKey(registry, from)
+    if (learned.refusedMounts.has(key)) continue
+    const origin = settings.mountOrigin ? registry : undefined
+    const tried = yield* Effect.either(slot.mount(digest, { from, origin, retry: false }))
+    if (Either.isRight(tried)) {
+      const begun: Begun = tried.right === "Created" ? { _tag: "Mounted", from } : { _tag: "Opened" }
+      return begun
+    }
+    if (!passing.has(tried.left._tag) && learned.refusedMounts.size < maxRefusedMounts) learned.refusedMounts.add(key)
+  }
+  return undefined
+})
+
+/** @internal */
+export const begin = Effect.fnUntraced(function* (
+  slot: Slot,
+  settings: HostSettings,
+  learned: Memory,
+  digest: Digest.Digest,
+  checkExists: boolean
+): Effect.fn.Return<Begun, PutBlobError> {
+  const exists = Effect.suspend(() => existsForUpload(slot.place(), digest))
+  if (checkExists && (yield* withOrWithoutSources(slot, exists))) return { _tag: "Existed" }
+  const mounted = yield* mount(slot, settings, learned, digest)
+  if (mounted !== undefined) return mounted
+  if ((yield* withOrWithoutSources(slot, slot.start)) === "Opened") return { _tag: "Opened" }
+  // Nothing was mounted and nothing is open: the answer is believed only if the blob is there.
+  if (yield* exists) return { _tag: "Existed" }
+  return yield* Session.failed(slot.place(), "the registry opened no upload", 0)
+})
