@@ -3,7 +3,10 @@
  *
  * @since 0.1.0
  */
+import type * as Headers from "@effect/platform/Headers"
 import type * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as RateLimitHeader from "../http/internal/rateLimitHeader.ts"
 
 /**
  * The budget of a host as last heard in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (Docker Hub) or their `X-` forms
@@ -16,6 +19,15 @@ export interface RateLimit {
   readonly limit?: number | undefined
   readonly remaining?: number | undefined
   readonly window?: Duration.Duration | undefined
-  /** Until the budget is full again. */
+  /** Until the budget is full again, from when it was heard. */
   readonly reset?: Duration.Duration | undefined
 }
+
+/**
+ * The budget that the headers of an answer tell; none when they tell neither a limit nor what is left. A reset may be a time in epoch
+ * seconds, which is why the present time, in epoch milliseconds, is needed.
+ *
+ * @since 0.1.0
+ */
+export const fromHeaders = (registry: string, headers: Headers.Headers, nowMillis: number): Option.Option<RateLimit> =>
+  Option.map(Option.fromNullable(RateLimitHeader.parse(headers, nowMillis)), (budget) => ({ registry, ...budget }))

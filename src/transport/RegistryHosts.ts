@@ -4,15 +4,19 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
+import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Reference from "../model/Reference.ts"
 
 /**
- * `https`, `http`, or `auto`: https first and plain http as a fall-back, for local and private registries only.
+ * `https`, `http`, or `auto`: https first and plain http as a fall-back, for local and private registries only. Over the fall-back
+ * credentials go to this machine alone: that https does not answer may be an attacker's doing. Say `http` to have them sent.
  *
  * @since 0.1.0
  */
@@ -72,6 +76,10 @@ export const Mirror = Schema.Struct({
 /** @since 0.1.0 */
 export type Mirror = typeof Mirror.Type
 
+/** A mirror that answers `pull` and `resolve` and is no proxy, unless told otherwise. Throws when the URL is none. @since 0.1.0 */
+export const mirror = (url: string, options: Partial<Omit<Mirror, "url">> = {}): Mirror =>
+  Mirror.make({ url, capabilities: ["pull", "resolve"], proxy: false, ...options })
+
 /**
  * The settings of one host.
  *
@@ -119,8 +127,8 @@ export const defaults: HostSettings = {
 }
 
 /**
- * Settings by host: a name as it stands in references (`ghcr.io`, `localhost:5000`), `*.example.com` for every name below, or `*` for all.
- * The most specific entry is laid over `defaults`.
+ * Settings by host: a name as it stands in references (`ghcr.io`, `localhost:5000`), `*.example.com` for every name below on any port,
+ * `*.example.com:5000` for those on one, or `*` for all. All that fit are laid over `defaults`, the most specific one last.
  *
  * @since 0.1.0
  */
@@ -144,18 +152,30 @@ export class RegistryHosts extends Context.Reference<RegistryHosts>()("effect-oc
   defaultValue: (): Service => make({})
 }) {}
 
-const ancestors = (host: string): ReadonlyArray<string> => {
-  const labels = host.split(".")
-  return [host, ...labels.slice(1).map((_, index) => `*.${labels.slice(index + 1).join(".")}`), "*"]
+/** The names under which a host may have an entry, the least specific first. */
+const keysOf = (host: string): ReadonlyArray<string> => {
+  const port = /:\d+$/.exec(host)?.[0] ?? ""
+  const labels = host.slice(0, host.length - port.length).split(".")
+  const above = labels.slice(1).map((_, index) => `*.${labels.slice(index + 1).join(".")}`)
+  const wildcards = above.reverse().flatMap((name) => (port === "" ? [name] : [name, `${name}${port}`]))
+  return ["*", ...wildcards, host]
 }
+
+/** The one spelling of a host: lower case, and one name for Docker Hub. */
+const spelling = (host: string): string => Either.getOrElse(Reference.parseRegistry(host.toLowerCase()), () => host.toLowerCase())
 
 /** @since 0.1.0 */
 export const make = (options: Options): Service => {
-  const entries = new Map(Object.entries(options).map(([host, settings]) => [host.toLowerCase(), settings]))
+  const entries = new Map(Object.entries(options).map(([host, settings]) => [spelling(host), settings]))
+  const known = new Map<string, HostSettings>()
+  const find = (name: string): HostSettings =>
+    keysOf(name).reduce<HostSettings>((settings, key) => ({ ...settings, ...entries.get(key) }), defaults)
   return {
     get: (host) => {
-      const key = ancestors(host.toLowerCase()).find((candidate) => entries.has(candidate))
-      return key === undefined ? defaults : { ...defaults, ...entries.get(key) }
+      const name = spelling(host)
+      const settings = known.get(name) ?? find(name)
+      known.set(name, settings)
+      return settings
     }
   }
 }
@@ -163,13 +183,23 @@ export const make = (options: Options): Service => {
 /** @since 0.1.0 */
 export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(RegistryHosts, make(options))
 
+const decode = Schema.decodeEither(Schema.parseJson(Options))
+
+/** Where the settings are wrong, but not what they are: a client key may be among them. */
+const misfit = (error: ParseResult.ParseError): ConfigError.ConfigError => {
+  const places = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path }) => path.map(String).join("."))
+  return ConfigError.InvalidData(
+    [],
+    `not the settings of registry hosts as JSON: see ${places.map((place) => place || "the whole").join(", ")}`
+  )
+}
+
 /**
- * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise.
+ * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise. The defaults where there is no such value.
  *
  * @since 0.1.0
  */
-export const layerConfig = (name = "OCI_REGISTRY_HOSTS"): Layer.Layer<never, ConfigError.ConfigError> =>
-  Layer.effect(RegistryHosts, Effect.map(Schema.Config(name, Schema.parseJson(Options)).pipe(Config.withDefault<Options>({})), make))
-
-/** The client key of a host, unwrapped where the connection is made. @since 0.1.0 */
-export const tlsKey = (tls: TlsSettings): string | undefined => (tls.key === undefined ? undefined : Redacted.value(tls.key))
+export const layerConfig = (name = "OCI_REGISTRY_HOSTS"): Layer.Layer<never, ConfigError.ConfigError> => {
+  const options = Config.mapOrFail(Config.redacted(name), (text) => Either.mapLeft(decode(Redacted.value(text)), misfit))
+  return Layer.effect(RegistryHosts, Effect.map(Config.withDefault(options, {}), make))
+}

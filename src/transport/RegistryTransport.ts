@@ -19,6 +19,7 @@ import type { AuthFailure } from "../auth/internal/authenticator.ts"
 import * as Keychain from "../auth/Keychain.ts"
 import * as TokenCache from "../auth/TokenCache.ts"
 import type { Warning } from "../http/internal/warnings.ts"
+import { defaultUserAgent } from "../http/internal/Wire.ts"
 import type { TransportRequest, TransportResponse } from "./internal/message.ts"
 import * as internal from "./internal/transport.ts"
 import type { RateLimit } from "./RateLimit.ts"
@@ -26,6 +27,10 @@ import type { HostSettings } from "./RegistryHosts.ts"
 import * as RegistryHosts from "./RegistryHosts.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
+export type {
+  /** @since 0.1.0 */
+  Warning
+} from "../http/internal/warnings.ts"
 export type {
   /** @since 0.1.0 */
   TransportRequest,
@@ -36,14 +41,19 @@ export type {
 /** Why there is no answer: the connection, the limits, or authentication. Statuses are not failures here. @since 0.1.0 */
 export type TransportFailure = AuthFailure
 
-/** The answer to `GET /v2/`. @since 0.1.0 */
+/**
+ * The answer to `GET /v2/`.
+ *
+ * - `scheme`: the one the registry is reached by
+ * - `challenges`: what the registry asks for; empty when it is open to everyone
+ * - `apiVersion`: `Docker-Distribution-Api-Version`; many registries do not send it
+ *
+ * @since 0.1.0
+ */
 export interface Ping {
-  /** The scheme the registry is reached by. */
   readonly scheme: "https" | "http"
   readonly status: number
-  /** What the registry asks for; empty when it is open to everyone. */
   readonly challenges: ReadonlyArray<Challenge.Challenge>
-  /** `Docker-Distribution-Api-Version`; many registries do not send it. */
   readonly apiVersion: string | undefined
 }
 
@@ -54,14 +64,17 @@ export interface Service {
    * by the retry policy. The answer is given whatever its status.
    */
   readonly execute: (request: TransportRequest) => Effect.Effect<TransportResponse, TransportFailure, Scope.Scope>
-  /** `GET /v2/`: scheme and challenge, found once and kept. Succeeds with any status. */
+  /** `GET /v2/`: scheme and challenge, found once and kept, unless the registry is out of order. Succeeds with any status. */
   readonly ping: (registry: string) => Effect.Effect<Ping, TransportFailure>
   /** A token for these scopes, cached or fetched from the registry's token service; none where the registry asks for none. */
   readonly token: (
     resource: Keychain.Resource,
     scopes: ReadonlyArray<string>
   ) => Effect.Effect<Option.Option<AccessToken.AccessToken>, TransportFailure>
-  /** An `HttpClient` whose requests to the registry are authenticated for these scopes; its URLs are absolute or begin with `/v2/`. */
+  /**
+   * An `HttpClient` whose requests to the registry are authenticated for these scopes and treated as those of `execute`; its URLs are
+   * absolute or begin with `/v2/`. To other origins it goes without credentials.
+   */
   readonly httpClient: (
     resource: Keychain.Resource,
     scopes: ReadonlyArray<string>
@@ -69,7 +82,7 @@ export interface Service {
   /** The settings of a registry's host. */
   readonly settings: (registry: string) => HostSettings
   /** What the registry last said about its rate limits. */
-  readonly rateLimit: (registry: string) => Effect.Effect<RateLimit | undefined>
+  readonly rateLimit: (registry: string) => Effect.Effect<Option.Option<RateLimit>>
   /** What registries say about their rate limits, as they say it; the slowest reader misses the oldest. */
   readonly rateLimits: Stream.Stream<RateLimit>
   /** The warnings of registries (distribution-spec «Warnings»), each once. */
@@ -81,8 +94,10 @@ export class RegistryTransport extends Context.Tag("effect-oci/RegistryTransport
 
 /**
  * - `userAgent`: put in front of the library's own
- * - `connectTimeout`: until the answer's headers arrive, default 30 s for requests without a body
- * - `idleTimeout`: how long a body may stand still, default 60 s
+ * - `connectTimeout`, `headersTimeout`: together, how long nothing may happen until the answer's headers arrive; by default 30 s and 1
+ *   minute, 5 minutes for requests with a body
+ * - `idleTimeout`: how long a body may stand still, default 1 minute
+ * - `maxRedirects`: default 10
  * - `propagateTrace`: whether `traceparent` and `b3` headers are sent, default no
  * - `clientId`: how the library names itself to token services, default `effect-oci`
  *
@@ -90,6 +105,7 @@ export class RegistryTransport extends Context.Tag("effect-oci/RegistryTransport
  */
 export interface Options {
   readonly userAgent?: string | undefined
+  readonly connectTimeout?: Duration.DurationInput | undefined
   readonly headersTimeout?: Duration.DurationInput | undefined
   readonly idleTimeout?: Duration.DurationInput | undefined
   readonly maxRedirects?: number | undefined
@@ -97,16 +113,20 @@ export interface Options {
   readonly clientId?: string | undefined
 }
 
+/** A client that is used as it is may name itself. */
+const userAgentOf = (own: string | undefined, unwrapped: boolean): string | undefined =>
+  unwrapped ? (own ?? "") : own === undefined ? undefined : `${own} ${defaultUserAgent}`
+
 const build = (options: Options, unwrapped: boolean) =>
   Effect.gen(function* () {
-    const { userAgent, headersTimeout, idleTimeout, maxRedirects, propagateTrace, clientId } = options
+    const { clientId, userAgent, ...wire } = options
     const service: Service = yield* internal.make({
       client: yield* HttpClient.HttpClient,
       keychain: yield* Keychain.Keychain,
       tokenCache: yield* TokenCache.TokenCache,
       policy: yield* RetryPolicy.RetryPolicy,
       hosts: yield* RegistryHosts.RegistryHosts,
-      wire: { userAgent, headersTimeout, idleTimeout, maxRedirects, propagateTrace },
+      wire: { ...wire, userAgent: userAgentOf(userAgent, unwrapped) },
       clientId,
       unwrapped
     })
@@ -129,7 +149,8 @@ export const layer = (
   Layer.scoped(RegistryTransport, make(options))
 
 /**
- * Over an `HttpClient` that already knows the registry: no ping, no credentials, no retries.
+ * Over an `HttpClient` that already knows the registry: no ping, no credentials, no user agent, no retries. Registries are reached by
+ * https, unless the settings of their host say `http`.
  *
  * @since 0.1.0
  */

@@ -10,7 +10,6 @@
 import type * as Headers from "@effect/platform/Headers"
 import * as Body from "@effect/platform/HttpBody"
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -53,8 +52,6 @@ export interface WireResponse {
   readonly text: (limitBytes: number) => Effect.Effect<string, TransportError | LimitExceeded>
   /** Frees the connection now: reads a little, else aborts. */
   readonly discard: Effect.Effect<void>
-  /** For the raw client of the transport only: reading it goes past limits and timeouts. */
-  readonly source: HttpClientResponse
 }
 
 /** @internal */
@@ -66,6 +63,7 @@ export interface WireOptions {
   /** Default: 1 minute for GET, HEAD and DELETE; 5 minutes for the others, whose answer may wait until everything is stored. */
   readonly headersTimeout?: Duration.DurationInput | undefined
   readonly idleTimeout?: Duration.DurationInput | undefined
+  /** An empty one is not sent. */
   readonly userAgent?: string | undefined
   /** Sends `traceparent` and `b3` to the first origin. */
   readonly propagateTrace?: boolean | undefined
@@ -85,7 +83,8 @@ export interface Wire {
   ) => Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope>
 }
 
-const defaultUserAgent = "effect-oci/0.1.0"
+/** @internal */
+export const defaultUserAgent = "effect-oci/0.1.0"
 const defaultMaxRedirects = 10
 const defaultConnectTimeout = Duration.seconds(30)
 const defaultIdleTimeout = Duration.minutes(1)
@@ -110,10 +109,13 @@ const withoutFragment = (url: string): string => {
   return hash === -1 ? url : url.slice(0, hash)
 }
 
+const userAgentHeader = ({ userAgent = defaultUserAgent }: WireOptions): Readonly<Record<string, string>> =>
+  userAgent === "" ? {} : { "user-agent": userAgent }
+
 const outgoing = (request: WireRequest, options: WireOptions): Exchange.Outgoing => ({
   method: request.method,
   url: withoutFragment(request.url),
-  headers: { "accept-encoding": "identity", "user-agent": options.userAgent ?? defaultUserAgent, ...lowerCase(request.headers) },
+  headers: { "accept-encoding": "identity", ...userAgentHeader(options), ...lowerCase(request.headers) },
   body: request.body ?? Body.empty,
   context: request.context
 })
@@ -155,8 +157,7 @@ const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, ori
   body: exchange.body.stream,
   bytes: exchange.body.bytes,
   text: (limitBytes) => Effect.map(exchange.body.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
-  discard: exchange.body.discard,
-  source: exchange.source
+  discard: exchange.body.discard
 })
 
 /** Why the redirect may not be followed, or `undefined`. */

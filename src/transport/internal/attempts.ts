@@ -8,65 +8,86 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
-import type { WireResponse } from "../../http/internal/Wire.ts"
 import type * as RetryPolicy from "../RetryPolicy.ts"
 import type { HostGate } from "./hostGate.ts"
-import { buffered } from "./message.ts"
+import { buffered, type Heard } from "./message.ts"
 
-/** An answer and the `Retry-After` it carried. @internal */
-export interface Heard<A extends WireResponse> {
-  readonly response: A
-  readonly retryAfter: Duration.Duration | undefined
+/** @internal */
+export interface Options {
+  readonly policy: RetryPolicy.Service
+  readonly gate: HostGate
+  readonly method: string
+  readonly mayRepeat: boolean
+}
+
+/** Whether another attempt may end better. Tokens are fetched by requests of their own, which any method may repeat. */
+const isTransient = ({ policy, method }: Options, error: AuthFailure): boolean => {
+  switch (error._tag) {
+    case "TransportError":
+      return policy.retriesError(error.operation === "token" ? "GET" : method, error)
+    case "TokenExchangeError":
+      return error.retryable && error.status !== undefined && policy.retriesStatus("GET", error.status)
+    case "TooManyRequests":
+      return policy.retriesStatus("GET", error.status)
+    default:
+      return false
+  }
+}
+
+const retryAfterOf = (error: AuthFailure): Duration.Duration | undefined => ("retryAfter" in error ? error.retryAfter : undefined)
+
+/** How a `Retry-After` is taken: one of no length says nothing, one that is too long ends the attempts. */
+const hintOf = (retryAfter: Duration.Duration | undefined, longest: Duration.Duration) => {
+  const millis = retryAfter === undefined ? 0 : Duration.toMillis(retryAfter)
+  return { millis, tooLong: millis > Duration.toMillis(longest) }
 }
 
 /**
- * Makes attempts until one needs no other. An attempt that failed frees its connection and its place before the wait. `Retry-After` is
- * kept by the host's gate, so every request to the host waits; the last answer is returned whatever its status, its body readable.
+ * Makes attempts until one needs no other. An attempt that failed frees its connection and its place before the wait. A `Retry-After` of the
+ * host is kept by its gate, so that every request to the host waits; the last answer is returned whatever its status, its body readable.
  *
  * @internal
  */
-export const attempts = <A extends WireResponse>(
-  options: {
-    readonly policy: RetryPolicy.Service
-    readonly gate: HostGate
-    readonly method: string
-    readonly mayRepeat: boolean
-  },
-  attempt: Effect.Effect<Heard<A>, AuthFailure, Scope.Scope>,
-  withBody: (response: A, body: WireResponse) => A
-): Effect.Effect<A, AuthFailure, Scope.Scope> =>
+export const attempts = <A extends Heard, E extends AuthFailure>(
+  options: Options,
+  attempt: Effect.Effect<A, E, Scope.Scope>
+): Effect.Effect<A, E, Scope.Scope> =>
   Effect.gen(function* () {
-    const { policy, gate, method } = options
+    const { policy, gate, method, mayRepeat } = options
     const outer = yield* Effect.scope
     const driver = yield* Schedule.driver(policy.schedule)
     let throttled = 0
 
-    const again = (cause: unknown) => Effect.map(Effect.option(driver.next(cause)), Option.isSome)
+    /** Whether there is another attempt; it is due when this returns. */
+    const next = (cause: unknown, hint: ReturnType<typeof hintOf>, wait: (millis: number) => Effect.Effect<void>) => {
+      if (hint.tooLong) return Effect.succeed(false)
+      if (hint.millis === 0) return Effect.map(Effect.option(driver.next(cause)), Option.isSome)
+      if (throttled >= policy.maxThrottled) return Effect.succeed(false)
+      throttled++
+      return Effect.as(wait(hint.millis), true)
+    }
 
-    /** Whether the host's own wait stands in for a step of the schedule. */
-    const heldOff = (retryAfter: Duration.Duration | undefined) =>
-      Effect.gen(function* () {
-        if (retryAfter === undefined || throttled >= policy.maxThrottled) return false
-        throttled++
-        yield* gate.pauseUntil((yield* Clock.currentTimeMillis) + Duration.toMillis(retryAfter))
-        return true
-      })
+    const pause = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => gate.pauseUntil(now + millis))
 
-    const loop: Effect.Effect<A, AuthFailure> = Effect.gen(function* () {
+    const loop: Effect.Effect<A, E> = Effect.gen(function* () {
       const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
       const exit = yield* Effect.exit(Scope.extend(attempt, scope))
       if (Exit.isFailure(exit)) {
         yield* Scope.close(scope, exit)
         const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
-        const repeats = options.mayRepeat && error?._tag === "TransportError" && policy.retriesError(method, error)
-        return repeats && (yield* again(error)) ? yield* loop : yield* Effect.failCause(exit.cause)
+        if (error === undefined || !mayRepeat || !isTransient(options, error)) return yield* Effect.failCause(exit.cause)
+        const hint = hintOf(retryAfterOf(error), policy.maxRetryAfter)
+        return (yield* next(error, hint, Effect.sleep)) ? yield* loop : yield* Effect.failCause(exit.cause)
       }
-      const { response, retryAfter } = exit.value
-      const tooLong = retryAfter !== undefined && Duration.greaterThan(retryAfter, policy.maxRetryAfter)
-      if (!options.mayRepeat || tooLong || !policy.retriesStatus(method, response.status)) return response
-      const kept = withBody(response, yield* Scope.extend(buffered(response), scope))
+      const { response, retryAfter, direct } = exit.value
+      const hint = hintOf(retryAfter, policy.maxRetryAfter)
+      // A storage that the host redirected to speaks for itself alone.
+      const shared = direct && hint.millis > 0 && !hint.tooLong && policy.retriesStatus("GET", response.status)
+      if (shared) yield* pause(hint.millis)
+      if (!mayRepeat || hint.tooLong || !policy.retriesStatus(method, response.status)) return exit.value
+      const kept: A = { ...exit.value, response: yield* Scope.extend(buffered(response), scope) }
       yield* Scope.close(scope, Exit.void)
-      return (yield* heldOff(retryAfter)) || (yield* again(response.status)) ? yield* loop : kept
+      return (yield* next(response.status, hint, shared ? () => Effect.void : Effect.sleep)) ? yield* loop : kept
     })
     return yield* loop
   })

@@ -1,17 +1,24 @@
-import * as Deferred from "effect/Deferred"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import * as Challenge from "../../auth/Challenge.ts"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { AccessToken } from "../../auth/AccessToken.ts"
 import * as Authenticator from "../../auth/internal/authenticator.ts"
+import type { SingleFlight } from "../../auth/internal/singleFlight.ts"
 import type * as Keychain from "../../auth/Keychain.ts"
 import type * as TokenCache from "../../auth/TokenCache.ts"
+import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
+import * as Origin from "../../http/internal/origin.ts"
+import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
 import * as Reference from "../../model/Reference.ts"
 import type { RedirectRefused, RequestContext, TransportError } from "../../model/RegistryError.ts"
 import type { HostSettings, Mirror } from "../RegistryHosts.ts"
 import type * as RetryPolicy from "../RetryPolicy.ts"
-import * as HostGate from "./hostGate.ts"
-import { once } from "./once.ts"
+import { attempts } from "./attempts.ts"
+import type { HostGate } from "./hostGate.ts"
+import type { Heard } from "./message.ts"
+import * as Ping from "./ping.ts"
 
 /**
  * A place that answers for a registry: the registry itself or one of its mirrors.
@@ -24,8 +31,8 @@ export interface Endpoint {
   /** The host that is asked, as keychain and settings know it. */
   readonly host: string
   readonly mirror: Mirror | undefined
-  readonly settings: HostSettings
-  readonly gate: HostGate.HostGate
+  readonly gate: HostGate
+  readonly policy: RetryPolicy.Service
   /** Finds scheme and challenge on first use. */
   readonly connection: Effect.Effect<Connection, TransportError | RedirectRefused>
 }
@@ -36,16 +43,8 @@ export interface Connection {
   readonly origin: string
   /** Path before `/v2/`; empty for registries. */
   readonly prefix: string
-  readonly ping: PingAnswer
+  readonly ping: Ping.PingAnswer
   readonly authenticator: Authenticator.Authenticator
-}
-
-/** @internal */
-export interface PingAnswer {
-  readonly scheme: "https" | "http"
-  readonly status: number
-  readonly challenges: ReadonlyArray<Challenge.Challenge>
-  readonly apiVersion: string | undefined
 }
 
 /** @internal */
@@ -53,102 +52,131 @@ export interface Environment {
   readonly wire: Wire
   readonly keychain: Keychain.Service
   readonly tokenCache: TokenCache.Service
-  readonly scope: Scope.Scope
-  readonly policy: RetryPolicy.Service
   readonly clientId: string | undefined
   /** Whether the client is used as it is: no ping, no credentials. */
   readonly unwrapped: boolean
+  readonly flights: SingleFlight<Connection>
 }
 
-/** The challenges of an answer. @internal */
-export const challengesOf = (response: WireResponse): ReadonlyArray<Challenge.Challenge> => {
-  const header = response.headers["www-authenticate"]
-  return header === undefined ? [] : Challenge.parse([header])
+/** @internal */
+export interface Options {
+  readonly registry: string
+  readonly host: string
+  /** The name of the host in URLs. */
+  readonly apiHost: string
+  readonly prefix: string
+  readonly mirror: Mirror | undefined
+  readonly settings: HostSettings
+  readonly gate: HostGate
+  readonly policy: RetryPolicy.Service
 }
 
-const pingContext = (registry: string, url: string): RequestContext => ({
-  registry,
-  operation: "ping",
-  endpoint: "base",
-  method: "GET",
-  url
-})
+/** Whether an answer came from an origin and not from where that redirects to. @internal */
+export const isFrom = (origin: string, response: WireResponse): boolean => {
+  const own = Origin.parse(origin)
+  const other = Origin.parse(response.origin)
+  return own !== undefined && other !== undefined && Origin.same(own, other)
+}
 
-const ping = Effect.fnUntraced(function* (wire: Wire, registry: string, url: string) {
-  const response = yield* wire.send({ method: "GET", url, headers: {}, context: pingContext(registry, url) })
+const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
+  const { apiHost, gate, host, policy, prefix, registry, settings } = options
+  const contextOf = (scheme: Ping.Scheme): RequestContext => ({
+    registry,
+    operation: "ping",
+    endpoint: "base",
+    method: "GET",
+    url: `${scheme}://${apiHost}${prefix}/v2/`
+  })
+  const send = (scheme: Ping.Scheme) => {
+    const context = contextOf(scheme)
+    return wire.send({ method: "GET", url: context.url, headers: {}, context })
+  }
+  const from = (scheme: Ping.Scheme) => Effect.map(send(scheme), (response) => [scheme, response] as const)
+  const mayFallBack = settings.scheme === "auto" && Reference.mayUsePlainHttp(host)
+  const reach = mayFallBack ? Ping.eitherScheme(send) : from(settings.scheme === "http" ? "http" : "https")
+  const once = Effect.gen(function* () {
+    const pass = yield* Effect.acquireRelease(Effect.interruptible(gate.enter("read", "small")), ({ leave }) => leave)
+    const [scheme, response] = yield* pass.moving(reach)
+    const heard: Heard & { readonly scheme: Ping.Scheme } = {
+      scheme,
+      response,
+      context: contextOf(scheme),
+      authorizations: [],
+      retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis),
+      direct: isFrom(`${scheme}://${apiHost}`, response)
+    }
+    return heard
+  })
+  const { direct, response, scheme } = yield* attempts({ policy, gate, method: "GET", mayRepeat: true }, once)
   yield* response.discard
-  const answer: PingAnswer = {
-    scheme: response.url.startsWith("http:") ? "http" : "https",
+  const answer: Ping.PingAnswer = {
+    scheme,
     status: response.status,
-    challenges: response.status === 401 ? challengesOf(response) : [],
+    // Only the host itself may say who is to be shown its credentials.
+    challenges: direct ? Ping.challengesOf(response) : [],
     apiVersion: response.headers["docker-distribution-api-version"]
   }
   return answer
 }, Effect.scoped)
 
-/**
- * https at once, plain http 300 ms later or as soon as https has failed; the first that answers wins, and when neither does the failure of
- * https is told (go-containerregistry `transport.Ping`).
- */
-const pingEither = <E>(attempt: (scheme: "https" | "http") => Effect.Effect<PingAnswer, E>): Effect.Effect<PingAnswer, E> =>
-  Effect.gen(function* () {
-    const refused = yield* Deferred.make<never, E>()
-    const secure = Effect.tapError(attempt("https"), (error) => Deferred.fail(refused, error))
-    const head = Effect.raceFirst(Effect.sleep("300 millis"), Effect.ignore(Deferred.await(refused)))
-    const plain = Effect.zipRight(head, attempt("http"))
-    return yield* Effect.catchAll(Effect.race(secure, plain), () => Deferred.await(refused))
+/** Out of order for now: asked again next time. */
+const isPassing = (status: number): boolean => status === 408 || status === 429 || status >= 500
+
+/** Plain http that was agreed upon, or that does not leave this machine. A fall-back on a network would be an attacker's to bring about. */
+const mayHaveCredentials = ({ apiHost, settings }: Options, scheme: Ping.Scheme): boolean => {
+  if (scheme === "https" || settings.scheme === "http") return true
+  return AddressPolicy.reachOf(Origin.parse(`http://${apiHost}`)?.hostname ?? "") === "loopback"
+}
+
+const noCredentials: Authenticator.Authenticator = {
+  authorize: () => Effect.succeed(Option.none<Redacted.Redacted>()),
+  answer: () => Effect.succeed(Option.none<Redacted.Redacted>()),
+  token: () => Effect.succeed(Option.none<AccessToken>())
+}
+
+const connect = Effect.fnUntraced(function* (environment: Environment, options: Options) {
+  const { keychain, tokenCache, wire, clientId } = environment
+  const answer = yield* ping(wire, options)
+  const origin = `${answer.scheme}://${options.apiHost}`
+  const authenticator = yield* Authenticator.make({
+    registry: options.host,
+    origin,
+    plainHttp: answer.scheme === "http" && mayHaveCredentials(options, answer.scheme),
+    challenges: answer.challenges,
+    keychain,
+    tokenCache,
+    wire,
+    clientId,
+    trustedRealms: options.settings.trustedRealms
   })
+  const connection: Connection = { origin, prefix: options.prefix, ping: answer, authenticator }
+  return connection
+})
+
+const unwrapped = ({ apiHost, prefix, settings }: Options): Connection => {
+  const scheme = settings.scheme === "http" ? "http" : "https"
+  return {
+    origin: `${scheme}://${apiHost}`,
+    prefix,
+    ping: { scheme, status: 200, challenges: [], apiVersion: undefined },
+    authenticator: noCredentials
+  }
+}
 
 /** @internal */
-export const make = (
-  environment: Environment,
-  options: {
-    readonly registry: string
-    readonly host: string
-    readonly apiHost: string
-    readonly prefix: string
-    readonly mirror: Mirror | undefined
-    readonly settings: HostSettings
-  }
-): Endpoint => {
-  const { settings, registry, host } = options
-  const address = (scheme: "https" | "http") => `${scheme}://${options.apiHost}${options.prefix}/v2/`
-  const attempt = (scheme: "https" | "http"): Effect.Effect<PingAnswer, TransportError | RedirectRefused> =>
-    environment.unwrapped
-      ? Effect.succeed({ scheme, status: 200, challenges: [], apiVersion: undefined })
-      : ping(environment.wire, registry, address(scheme)).pipe(
-          Effect.retry({
-            schedule: environment.policy.schedule,
-            while: (error) => error._tag === "TransportError" && environment.policy.retriesError("GET", error)
-          })
-        )
-  const mayFallBack = settings.scheme === "auto" && Reference.mayUsePlainHttp(host)
-  const reach = settings.scheme === "http" ? attempt("http") : mayFallBack ? pingEither(attempt) : attempt("https")
-  const connect = Effect.gen(function* () {
-    const answer = yield* reach
-    // A ping that was redirected to another scheme does not change how the registry is reached.
-    const scheme = settings.scheme === "auto" && !mayFallBack ? "https" : settings.scheme === "auto" ? answer.scheme : settings.scheme
-    const origin = `${scheme}://${options.apiHost}`
-    const authenticator = yield* Authenticator.make({
-      registry: host,
-      origin,
-      plainHttp: scheme === "http",
-      challenges: answer.challenges,
-      keychain: environment.keychain,
-      tokenCache: environment.tokenCache,
-      wire: environment.wire,
-      clientId: environment.clientId,
-      trustedRealms: settings.trustedRealms
-    })
-    const connection: Connection = { origin, prefix: options.prefix, ping: answer, authenticator }
+export const make = (environment: Environment, options: Options): Endpoint => {
+  let known = environment.unwrapped ? unwrapped(options) : undefined
+  const first = Effect.map(connect(environment, options), (connection) => {
+    if (!isPassing(connection.ping.status)) known = connection
     return connection
   })
+  const name = `${options.registry} ${options.host}${options.prefix}`
   return {
-    registry,
-    host,
+    registry: options.registry,
+    host: options.host,
     mirror: options.mirror,
-    settings,
-    gate: HostGate.make(settings),
-    connection: once(connect, environment.scope)
+    gate: options.gate,
+    policy: options.policy,
+    connection: Effect.suspend(() => (known === undefined ? environment.flights.run(name, first) : Effect.succeed(known)))
   }
 }

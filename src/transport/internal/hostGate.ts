@@ -30,6 +30,7 @@ export interface Pass {
    * may be open, and none of them can keep the others from ending.
    */
   readonly moving: <A, E, R>(pull: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Gives the place back for good; what is left of the body needs none. */
   readonly leave: Effect.Effect<void>
 }
 
@@ -37,6 +38,8 @@ interface Holder {
   state: "moving" | "resting" | "parked" | "left"
   /** Counts the pulls, to tell a body at rest from one between two pulls. */
   pulls: number
+  /** `pulls` when the lender last looked. */
+  seen: number
 }
 
 interface Waiter {
@@ -44,13 +47,14 @@ interface Waiter {
   readonly resume: () => void
 }
 
-/** How long a body's consumer must have pulled nothing before its place is lent. */
-const restBeforeLending = Duration.millis(100)
+/** How often it is looked for bodies whose consumer has pulled nothing meanwhile, while somebody waits. */
+const lendingInterval = Duration.millis(100)
 
 class Places {
   private readonly queues: Record<Priority, Array<Waiter>> = { small: [], bulk: [] }
   private readonly resting = new Set<Holder>()
   private readonly limit: number
+  private lending = false
   taken = 0
 
   constructor(limit: number) {
@@ -64,8 +68,7 @@ class Places {
         holder.state = "moving"
         return Effect.void
       }
-      // Interruptible for the race alone, also where whoever waits is not.
-      return Effect.raceFirst(Effect.interruptible(this.wait(holder, priority)), Effect.interruptible(this.borrow(holder)))
+      return Effect.zipRight(this.lend, this.wait(holder, priority))
     })
   }
 
@@ -74,32 +77,40 @@ class Places {
       const queue = this.queues[priority]
       const waiter: Waiter = { holder, resume: () => resume(Effect.void) }
       queue.push(waiter)
-      return Effect.sync(() => this.withdraw(holder))
-    })
-  }
-
-  private withdraw(holder: Holder): void {
-    for (const queue of Object.values(this.queues)) {
-      const index = queue.findIndex((waiter) => waiter.holder === holder)
-      if (index >= 0) queue.splice(index, 1)
-    }
-  }
-
-  private borrow(holder: Holder): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const candidates = Array.from(this.resting, (lender) => ({ lender, pulls: lender.pulls }))
-      return Effect.flatMap(Effect.sleep(restBeforeLending), () => {
-        if (holder.state === "moving") return Effect.void
-        const found = candidates.find(({ lender, pulls }) => lender.state === "resting" && lender.pulls === pulls)
-        if (found === undefined) return this.borrow(holder)
-        this.withdraw(holder)
-        this.resting.delete(found.lender)
-        found.lender.state = "parked"
-        holder.state = "moving"
-        return Effect.void
+      return Effect.sync(() => {
+        const index = queue.indexOf(waiter)
+        if (index >= 0) queue.splice(index, 1)
       })
     })
   }
+
+  private next(): Waiter | undefined {
+    return this.queues.small.shift() ?? this.queues.bulk.shift()
+  }
+
+  /** Gives the places of bodies at rest to those who wait, in a fiber that ends when nobody waits any more. */
+  private readonly lend: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.lending) return Effect.void
+    this.lending = true
+    for (const lender of this.resting) lender.seen = lender.pulls
+    return Effect.forkDaemon(Effect.interruptible(this.lendWhileAnyWait))
+  })
+
+  private readonly lendWhileAnyWait: Effect.Effect<void> = Effect.flatMap(Effect.sleep(lendingInterval), () => {
+    for (const lender of this.resting) {
+      if (lender.pulls !== lender.seen) {
+        lender.seen = lender.pulls
+        continue
+      }
+      const waiter = this.next()
+      if (waiter === undefined) break
+      this.resting.delete(lender)
+      lender.state = "parked"
+      admit(waiter)
+    }
+    this.lending = this.queues.small.length + this.queues.bulk.length > 0
+    return this.lending ? this.lendWhileAnyWait : Effect.void
+  })
 
   rest(holder: Holder): void {
     if (holder.state !== "moving") return
@@ -109,12 +120,12 @@ class Places {
 
   /** Goes on moving without waiting, unless the place was lent meanwhile. */
   move(holder: Holder): boolean {
+    holder.pulls++
     if (holder.state === "parked") return false
     if (holder.state === "resting") {
       this.resting.delete(holder)
       holder.state = "moving"
     }
-    holder.pulls++
     return true
   }
 
@@ -123,14 +134,15 @@ class Places {
     this.resting.delete(holder)
     holder.state = "left"
     if (!held) return
-    const next = this.queues.small.shift() ?? this.queues.bulk.shift()
-    if (next === undefined) {
-      this.taken--
-    } else {
-      next.holder.state = "moving"
-      next.resume()
-    }
+    const waiter = this.next()
+    if (waiter === undefined) this.taken--
+    else admit(waiter)
   }
+}
+
+const admit = (waiter: Waiter): void => {
+  waiter.holder.state = "moving"
+  waiter.resume()
 }
 
 /** @internal */
@@ -140,8 +152,10 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
   let nextStart = 0
   let pausedUntil = 0
 
-  const untilOpen: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    pausedUntil > now ? Effect.zipRight(Effect.sleep(Duration.millis(pausedUntil - now)), untilOpen) : Effect.void
+  const pauseLeft = Effect.map(Clock.currentTimeMillis, (now) => Math.max(0, pausedUntil - now))
+
+  const untilOpen: Effect.Effect<void> = Effect.flatMap(pauseLeft, (left) =>
+    left > 0 ? Effect.zipRight(Effect.sleep(Duration.millis(left)), untilOpen) : Effect.void
   )
 
   const slot = Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -154,7 +168,7 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
   const enter = (lane: Lane, priority: Priority): Effect.Effect<Pass> =>
     Effect.suspend(() => {
       const places = lanes[lane]
-      const holder: Holder = { state: "left", pulls: 0 }
+      const holder: Holder = { state: "left", pulls: 0, seen: -1 }
       const leave = Effect.sync(() => places.release(holder))
       const rest = Effect.sync(() => places.rest(holder))
       const pass: Pass = {
@@ -162,7 +176,12 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
           Effect.suspend(() => Effect.ensuring(places.move(holder) ? pull : Effect.zipRight(places.take(holder, priority), pull), rest)),
         leave
       }
-      return Effect.zipRight(places.take(holder, priority), Effect.zipRight(untilOpen, slot)).pipe(
+      // Nobody waits for the end of a pause with a place in hand: a body that is under way may need it.
+      const admitted: Effect.Effect<void> = Effect.zipRight(untilOpen, places.take(holder, priority)).pipe(
+        Effect.zipRight(pauseLeft),
+        Effect.flatMap((left) => (left > 0 ? Effect.zipRight(leave, admitted) : Effect.void))
+      )
+      return Effect.zipRight(admitted, slot).pipe(
         // A place that was given in the very moment of the interruption is given back.
         Effect.onInterrupt(() => leave),
         Effect.as(pass)

@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as Challenge from "../../auth/Challenge.ts"
 import type { WireRequest, WireResponse } from "../../http/internal/Wire.ts"
 import type { Endpoint, RequestContext, ResponseError, ResponseErrorTag, UnknownRegistryError } from "../../model/RegistryError.ts"
 import * as RegistryError from "../../model/RegistryError.ts"
@@ -16,7 +17,8 @@ import type { MirrorCapability } from "../RegistryHosts.ts"
  * - `path`: `/v2/…` with its query, or an absolute URL the registry gave (`Location`, `Link`); credentials go along only to the registry itself
  * - `scopes`: what a token must allow, the primary scope first
  * - `read`: what a mirror must be able to do to answer in place of the registry; the registry alone is asked when absent
- * - `replayable`: whether `body` can be sent again, true unless said otherwise
+ * - `replayable`: whether `body` can be sent again, true unless said otherwise; a body that cannot is sent once, and a 401 or a failure
+ *   that would lead to another attempt is given to the caller
  * - `retry`: whether failures are retried by the policy, true unless said otherwise
  * - `priority`: `bulk` lets small requests overtake
  *
@@ -55,8 +57,18 @@ export interface TransportResponse extends WireResponse {
   ) => Effect.Effect<never, ResponseError<Tag> | UnknownRegistryError>
 }
 
-/** Error bodies are read to this many bytes. @internal */
-export const errorBodyLimitBytes = 64 * 1024
+/** An answer and what has to be known of it. @internal */
+export interface Heard {
+  readonly response: WireResponse
+  readonly context: RequestContext
+  /** The `Authorization` headers that were sent, which must not be shown should the answer repeat them. */
+  readonly authorizations: ReadonlyArray<Redacted.Redacted>
+  readonly retryAfter: Duration.Duration | undefined
+  /** Whether the host itself answered, and not one that it redirected to. */
+  readonly direct: boolean
+}
+
+const errorBodyLimitBytes = 64 * 1024
 
 const requestIdHeaders = [
   "x-request-id",
@@ -67,46 +79,46 @@ const requestIdHeaders = [
   "x-ms-correlation-request-id"
 ]
 
-/** What must not be shown should the answer repeat it: the token, or user and password of a Basic header. */
-const secretsOf = (authorization: Redacted.Redacted<string> | undefined): ReadonlyArray<string> => {
-  if (authorization === undefined) return []
+/** The token, or user and password of a Basic header. @internal */
+export const secretsOf = (authorization: Redacted.Redacted): ReadonlyArray<string> => {
   const [scheme = "", value = ""] = Redacted.value(authorization).split(" ", 2)
   if (scheme.toLowerCase() !== "basic") return [value]
   const pair = Either.getOrElse(Encoding.decodeBase64String(value), () => "")
   return [value, pair, pair.slice(pair.indexOf(":") + 1)]
 }
 
+/** What a Bearer challenge complains about (RFC 6750, 3.1). */
+const complaintOf = ({ status, headers }: WireResponse): RegistryError.ResponseParts["challenge"] => {
+  if (status < 400 || status > 499) return undefined
+  const complaint = Challenge.parse([headers["www-authenticate"] ?? ""]).find((_) => Challenge.isBearer(_) && "error" in _.parameters)
+  const { error, error_description: description } = complaint?.parameters ?? {}
+  return error === undefined ? undefined : { error, description }
+}
+
 /** @internal */
-export const answer = (
-  response: WireResponse,
-  options: {
-    readonly context: RequestContext
-    readonly mirror: boolean
-    readonly authorization: Redacted.Redacted<string> | undefined
-    readonly retryAfter: Duration.Duration | undefined
-  }
-): TransportResponse => ({
+export const answer = ({ response, context, authorizations, retryAfter }: Heard, mirror: boolean): TransportResponse => ({
   ...response,
-  context: options.context,
-  mirror: options.mirror,
-  retryAfter: options.retryAfter,
+  context,
+  mirror,
+  retryAfter,
   fail: (tags) =>
     Effect.flatMap(
       Effect.orElseSucceed(response.text(errorBodyLimitBytes), () => ""),
       (body) =>
         Effect.fail(
-          RegistryError.fromResponse(tags, options.context, {
+          RegistryError.fromResponse(tags, context, {
             status: response.status,
             body,
             requestId: requestIdHeaders.map((name) => response.headers[name]).find((id) => id !== undefined),
-            retryAfter: options.retryAfter,
-            secrets: secretsOf(options.authorization)
+            retryAfter,
+            secrets: authorizations.flatMap(secretsOf),
+            challenge: complaintOf(response)
           })
         )
     )
 })
 
-/** The same answer with a small body that is in memory already, so that the connection is free. @internal */
+/** The same answer with its body in memory, if that is small, so that the connection can go. @internal */
 export const buffered = (response: WireResponse): Effect.Effect<WireResponse> =>
   Effect.map(
     Effect.orElseSucceed(response.bytes(errorBodyLimitBytes), () => new Uint8Array(0)),

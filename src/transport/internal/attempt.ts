@@ -1,0 +1,108 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { AuthFailure } from "../../auth/internal/authenticator.ts"
+import * as Origin from "../../http/internal/origin.ts"
+import * as RetryAfter from "../../http/internal/retryAfter.ts"
+import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
+import type { RequestContext } from "../../model/RegistryError.ts"
+import { type Connection, type Endpoint, isFrom } from "./endpoint.ts"
+import type { HostGate, Pass } from "./hostGate.ts"
+import type { Heard, TransportRequest } from "./message.ts"
+import { challengesOf } from "./ping.ts"
+
+type Authorization = Option.Option<Redacted.Redacted>
+
+/** The URL a path stands for, and whether it is the endpoint's own, to which credentials may go. */
+const target = (connection: Connection, endpoint: Endpoint, path: string): { readonly url: string; readonly own: boolean } => {
+  if (!path.startsWith("/")) {
+    const to = Origin.parse(path)
+    const home = Origin.parse(connection.origin)
+    return { url: path, own: to !== undefined && home !== undefined && Origin.same(home, to) }
+  }
+  const url = `${connection.origin}${connection.prefix}${path}`
+  if (endpoint.mirror?.proxy !== true) return { url, own: true }
+  return { url: `${url}${path.includes("?") ? "&" : "?"}ns=${encodeURIComponent(endpoint.registry)}`, own: true }
+}
+
+const withAuthorization = (headers: TransportRequest["headers"], authorization: Authorization) =>
+  Option.match(authorization, {
+    onNone: () => headers ?? {},
+    onSome: (value) => ({ ...headers, authorization: Redacted.value(value) })
+  })
+
+/** A place at the host, given back when the scope closes or before. */
+const enter = (gate: HostGate, request: TransportRequest): Effect.Effect<Pass, never, Scope.Scope> => {
+  const lane = request.method === "GET" || request.method === "HEAD" ? "read" : "write"
+  return Effect.acquireRelease(Effect.interruptible(gate.enter(lane, request.priority ?? "small")), ({ leave }) => leave)
+}
+
+/** Lends the place while the consumer of the body rests, and gives it back at the end of the body. */
+const paced = (response: WireResponse, { moving, leave }: Pass): WireResponse => ({
+  ...response,
+  body: Stream.ensuring(Stream.fromPull(Effect.map(Stream.toPull(response.body), moving)), leave),
+  bytes: (limitBytes) => Effect.ensuring(moving(response.bytes(limitBytes)), leave),
+  text: (limitBytes) => Effect.ensuring(moving(response.text(limitBytes)), leave),
+  discard: Effect.ensuring(moving(response.discard), leave)
+})
+
+/**
+ * One request and, after a 401 that can be answered, one more.
+ *
+ * @internal
+ */
+export const attempt = Effect.fnUntraced(function* (
+  wire: Wire,
+  endpoint: Endpoint,
+  connection: Connection,
+  request: TransportRequest
+): Effect.fn.Return<Heard, AuthFailure, Scope.Scope> {
+  const { authenticator, origin } = connection
+  const { url, own } = target(connection, endpoint, request.path)
+  const context: RequestContext = {
+    registry: request.registry,
+    repository: request.repository,
+    operation: request.operation,
+    endpoint: request.endpoint,
+    method: request.method,
+    url
+  }
+  const need = { repository: request.repository, scopes: request.scopes, context }
+  // The place first: while it is waited for, a token may come to its end.
+  const pass = yield* enter(endpoint.gate, request)
+
+  const send = (authorization: Authorization) =>
+    pass.moving(
+      wire.send({
+        method: request.method,
+        url,
+        headers: withAuthorization(request.headers, authorization),
+        body: request.body,
+        replayable: request.replayable,
+        context
+      })
+    )
+
+  const hear = Effect.fnUntraced(function* (response: WireResponse, ...sent: ReadonlyArray<Authorization>) {
+    if (request.method === "HEAD") yield* pass.leave
+    const heard: Heard = {
+      response: paced(response, pass),
+      context,
+      authorizations: sent.flatMap(Option.toArray),
+      retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis),
+      direct: isFrom(origin, response)
+    }
+    return heard
+  })
+
+  const first: Authorization = own ? yield* authenticator.authorize(need) : Option.none()
+  const response = yield* send(first)
+  if (response.status !== 401 || !own) return yield* hear(response, first)
+  const second = yield* authenticator.answer(need, challengesOf(response), first, response.origin)
+  if (Option.isNone(second) || request.replayable === false) return yield* hear(response, first)
+  yield* response.discard
+  return yield* hear(yield* send(second), first, second)
+})

@@ -1,0 +1,281 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import { describe, expect, it } from "@effect/vitest"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
+import * as Reference from "../../src/model/Reference.ts"
+import * as Fault from "../../src/testing/Fault.ts"
+import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
+import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
+import * as Registries from "../support/Registries.ts"
+import { load } from "../vectors/Vectors.ts"
+
+const ping = (registry: string) => Effect.flatMap(RegistryTransport.RegistryTransport, (transport) => transport.ping(registry))
+
+interface Reply {
+  readonly status?: number
+  readonly after?: Duration.DurationInput
+  /** The code of a failed connection. */
+  readonly refused?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+/** A host that answers every request the same way, by scheme; `asked` are the URLs in order. */
+const host = (replies: Partial<Record<"https" | "http", Reply>>) => {
+  const asked: Array<string> = []
+  const client = HttpClient.make((request, url) =>
+    Effect.suspend(() => {
+      asked.push(`${request.method} ${url.href}`)
+      const reply = replies[url.protocol === "https:" ? "https" : "http"] ?? { refused: "ECONNREFUSED" }
+      const { status, headers, body, refused } = reply
+      const outcome =
+        refused === undefined
+          ? Effect.sync(() =>
+              HttpClientResponse.fromWeb(request, new Response(body ?? null, { status: status ?? 200, headers: { ...headers } }))
+            )
+          : Effect.fail(
+              new HttpClientError.RequestError({
+                request,
+                reason: "Transport",
+                cause: Object.assign(new Error(refused), { code: refused })
+              })
+            )
+      return Effect.delay(outcome, reply.after ?? 0)
+    })
+  )
+  return { asked, http: Layer.succeed(HttpClient.HttpClient, client) }
+}
+
+const once = { retry: { statuses: [], while: () => false } }
+
+const local = "localhost:5000"
+
+describe("ping", () => {
+  it.effect("asks a registry on the internet by https alone, whatever comes of it", () => {
+    const { asked, http } = host({ https: { refused: "ECONNREFUSED" }, http: {} })
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(ping("registry.test"))
+      expect(error).toMatchObject({ _tag: "TransportError", reason: "connect", operation: "ping", url: "https://registry.test/v2/" })
+      expect(asked).toEqual(["GET https://registry.test/v2/"])
+    }).pipe(Effect.provide(Registries.layerOver(http, once)))
+  })
+
+  it.effect("tries plain http at once when https fails at a local registry", () => {
+    const { asked, http } = host({ https: { refused: "ERR_SSL_WRONG_VERSION_NUMBER" }, http: {} })
+    return Effect.gen(function* () {
+      expect(yield* ping(local)).toMatchObject({ scheme: "http", status: 200 })
+      expect(asked).toEqual([`GET https://${local}/v2/`, `GET http://${local}/v2/`])
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("gives https a head start of 300 ms, and takes who answers first then", () => {
+    const { asked, http } = host({ https: { after: "1 minute" }, http: { after: "10 millis" } })
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.fork(ping(local))
+      yield* TestClock.adjust("299 millis")
+      expect(asked).toEqual([`GET https://${local}/v2/`])
+      yield* TestClock.adjust("1 millis")
+      expect(asked).toEqual([`GET https://${local}/v2/`, `GET http://${local}/v2/`])
+      yield* TestClock.adjust("10 millis")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ scheme: "http" })
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("never asks by http when https answers in time", () => {
+    const { asked, http } = host({ https: { after: "299 millis", status: 401 }, http: {} })
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.fork(ping(local))
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ scheme: "https", status: 401 })
+      expect(asked).toEqual([`GET https://${local}/v2/`])
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("does not take the complaint of a TLS port for a registry", () => {
+    const { http } = host({ https: { after: "2 seconds" }, http: { status: 400, body: "Client sent an HTTP request to an HTTPS server." } })
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.fork(ping(local))
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ scheme: "https", status: 200 })
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("prefers a registry by http to something else by https, and https when neither is one", () =>
+    Effect.gen(function* () {
+      const mixed = host({ https: { status: 404 }, http: {} })
+      expect(yield* Effect.provide(ping(local), Registries.layerOver(mixed.http))).toMatchObject({ scheme: "http", status: 200 })
+      const strange = host({ https: { status: 404 }, http: { status: 403 } })
+      expect(yield* Effect.provide(ping(local), Registries.layerOver(strange.http))).toMatchObject({ scheme: "https", status: 404 })
+    })
+  )
+
+  it.effect("tells the failure of https when both fail", () => {
+    const { asked, http } = host({ https: { refused: "CERT_HAS_EXPIRED" }, http: { refused: "ECONNRESET" } })
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(ping(local))
+      expect(error).toMatchObject({ _tag: "TransportError", reason: "tls", url: `https://${local}/v2/` })
+      expect(asked.length).toBe(2)
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("keeps to the scheme of the settings", () =>
+    Effect.gen(function* () {
+      const secure = host({ http: {} })
+      const https = Registries.layerOver(secure.http, { ...once, settings: { [local]: { scheme: "https" } } })
+      expect(yield* Effect.flip(Effect.provide(ping(local), https))).toMatchObject({ _tag: "TransportError" })
+      expect(secure.asked).toEqual([`GET https://${local}/v2/`])
+      const open = host({ https: {}, http: {} })
+      const plain = Registries.layerOver(open.http, { settings: { "registry.test": { scheme: "http" } } })
+      expect(yield* Effect.provide(ping("registry.test"), plain)).toMatchObject({ scheme: "http" })
+      expect(open.asked).toEqual(["GET http://registry.test/v2/"])
+    })
+  )
+
+  for (const name of [
+    "localhost",
+    "registry.test",
+    "8.8.8.8",
+    "127.0.0.2:5000",
+    "localhost:5000",
+    "127.0.0.1:5000",
+    "10.1.2.3",
+    "r.localhost"
+  ]) {
+    it.effect(`falls back to http for ${name} exactly when it is local`, () => {
+      const { http } = host({ https: { refused: "ECONNREFUSED" }, http: {} })
+      return Effect.gen(function* () {
+        expect((yield* Effect.either(ping(name)))._tag).toBe(Reference.mayUsePlainHttp(name) ? "Right" : "Left")
+      }).pipe(Effect.provide(Registries.layerOver(http, once)))
+    })
+  }
+
+  it.effect("asks Docker Hub under its one name at its one address", () => {
+    const { asked, http } = host({ https: {} })
+    return Effect.gen(function* () {
+      for (const name of ["docker.io", "index.docker.io", "registry-1.docker.io", "Docker.IO"]) yield* ping(name)
+      expect(new Set(asked)).toEqual(new Set(["GET https://registry-1.docker.io/v2/"]))
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("is made once for all who ask, and its answer is kept", () => {
+    const { asked, http } = host({ https: { after: "1 second" } })
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.fork(
+        Effect.all(
+          Array.from({ length: 50 }, () => ping("registry.test")),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      yield* ping("registry.test")
+      expect(asked.length).toBe(1)
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("goes on for the others when the one who asked first is interrupted, and ends when nobody is left", () => {
+    const { asked, http } = host({ https: { after: "1 second" } })
+    return Effect.gen(function* () {
+      const first = yield* Effect.fork(ping("registry.test"))
+      yield* TestClock.adjust("10 millis")
+      const second = yield* Effect.fork(ping("registry.test"))
+      yield* TestClock.adjust("10 millis")
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(second)).toMatchObject({ status: 200 })
+      expect(asked.length).toBe(1)
+    }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  it.effect("is made again after a failure, and after an answer that will pass", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      const faults = yield* FaultyHttp.FaultyHttp
+      expect((yield* Effect.flip(ping("registry.test")))._tag).toBe("TransportError")
+      yield* faults.setRules([{ fault: Fault.respond(503) }])
+      expect(yield* ping("registry.test")).toMatchObject({ status: 503, challenges: [] })
+      yield* faults.heal
+      expect(yield* ping("registry.test")).toMatchObject({ status: 200, apiVersion: "registry/2.0" })
+      yield* ping("registry.test")
+      expect(yield* registry.requestCounts).toEqual({ "GET base": 1 })
+    }).pipe(Effect.provide(Registries.layer({ ...once, rules: [{ fault: Fault.refuseConnection }] })))
+  )
+
+  it.effect("is retried like any other request", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(ping("registry.test"))
+      yield* TestClock.adjust("11 seconds")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ status: 200 })
+    }).pipe(
+      Effect.provide(
+        Registries.layer({
+          rules: [
+            { match: { count: 1 }, fault: Fault.reset },
+            { match: { count: 1 }, fault: Fault.tooManyRequests(8) }
+          ]
+        })
+      )
+    )
+  )
+
+  it.effect("believes no challenge of a host it was redirected to", () => {
+    const script = HttpClient.make((request, url) =>
+      Effect.sync(() =>
+        HttpClientResponse.fromWeb(
+          request,
+          url.host === "registry.test"
+            ? new Response(null, { status: 307, headers: { location: "https://evil.test/v2/" } })
+            : new Response(null, { status: 401, headers: { "www-authenticate": 'Bearer realm="https://evil.test/token"' } })
+        )
+      )
+    )
+    return Effect.gen(function* () {
+      expect(yield* ping("registry.test")).toMatchObject({ status: 401, challenges: [] })
+    }).pipe(Effect.provide(Registries.layerOver(Layer.succeed(HttpClient.HttpClient, script))))
+  })
+
+  describe("ping-challenge.json", () => {
+    const Row = Schema.Struct({
+      method: Schema.String,
+      path: Schema.String,
+      scheme: Schema.Literal("http", "https"),
+      responseStatus: Schema.Number,
+      responseWwwAuthenticate: Schema.Array(Schema.String),
+      responseBody: Schema.String,
+      expected: Schema.Union(
+        Schema.Struct({ error: Schema.String }),
+        Schema.Struct({
+          insecure: Schema.Boolean,
+          scheme: Schema.String,
+          parameters: Schema.Record({ key: Schema.String, value: Schema.String })
+        })
+      )
+    })
+    // How challenges are read is tested with them; here it is what is asked, and that any status is an answer.
+    for (const [index, row] of load("ping-challenge", Row).entries()) {
+      it.effect(`row ${index}: ${row.responseStatus} by ${row.scheme}`, () => {
+        const reply: Reply = {
+          status: row.responseStatus,
+          headers: { "www-authenticate": row.responseWwwAuthenticate.join(", ") },
+          body: row.responseBody
+        }
+        const { asked, http } = host({ [row.scheme]: reply })
+        return Effect.gen(function* () {
+          const answer = yield* ping(local)
+          expect(asked.at(-1)).toBe(`${row.method} ${row.scheme}://${local}${row.path}`)
+          expect(answer.status).toBe(row.responseStatus)
+          expect(answer.scheme).toBe(row.scheme)
+          if ("error" in row.expected) expect(answer.challenges).toEqual([])
+          else expect(answer.scheme === "http").toBe(row.expected.insecure)
+        }).pipe(Effect.provide(Registries.layerOver(http, once)))
+      })
+    }
+  })
+})
