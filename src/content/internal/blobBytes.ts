@@ -1,0 +1,83 @@
+// Streams of bytes, in the units in which files like them.
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type * as BlobUpload from "../../client/BlobUpload.ts"
+import { LimitExceeded } from "../../model/RegistryError.ts"
+
+/** @internal */
+export const unitBytes = 1024 * 1024
+
+/** @internal */
+export const toStream = <E, R>(content: BlobUpload.Source<E, R>): Stream.Stream<Uint8Array, E, R> => {
+  if (content instanceof Uint8Array) return Stream.make(content)
+  if ("once" in content) return content.once
+  return "from" in content ? content.from(0) : content
+}
+
+/** @internal */
+export const concat = (parts: ReadonlyArray<Uint8Array>, sizeBytes: number): Uint8Array => {
+  const [only] = parts
+  if (only !== undefined && parts.length === 1) return only
+  const all = new Uint8Array(sizeBytes)
+  let offset = 0
+  for (const part of parts) {
+    all.set(part, offset)
+    offset += part.length
+  }
+  return all
+}
+
+/** Looks at the bytes as they pass. @internal */
+export const tapBytes =
+  (look: (bytes: Uint8Array) => void) =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+    Stream.mapChunks(self, (chunk) => {
+      for (const bytes of chunk) look(bytes)
+      return chunk
+    })
+
+/** Fails once there are more than so many bytes. @internal */
+export const limited =
+  (what: string, limitBytes: number) =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | LimitExceeded, R> =>
+    Stream.suspend(() => {
+      let sizeBytes = 0
+      return Stream.mapChunksEffect(self, (chunk) => {
+        sizeBytes += Chunk.reduce(chunk, 0, (sum, bytes) => sum + bytes.length)
+        return sizeBytes > limitBytes ? new LimitExceeded({ what, limit: limitBytes }) : Effect.succeed(chunk)
+      })
+    })
+
+/** All the bytes; not for content whose length nobody checked. @internal */
+export const collect = <E, R>(self: Stream.Stream<Uint8Array, E, R>): Effect.Effect<Uint8Array, E, R> =>
+  Effect.map(Stream.runCollect(self), (chunk) => {
+    const parts = Chunk.toReadonlyArray(chunk)
+    return concat(
+      parts,
+      parts.reduce((sum, bytes) => sum + bytes.length, 0)
+    )
+  })
+
+/** Runs the stream and writes what comes in large units. @internal */
+export const pour = <E, R, E2>(
+  self: Stream.Stream<Uint8Array, E, R>,
+  write: (bytes: Uint8Array) => Effect.Effect<void, E2>
+): Effect.Effect<void, E | E2, R> =>
+  Effect.suspend(() => {
+    let parts: Array<Uint8Array> = []
+    let sizeBytes = 0
+    const flush = Effect.suspend(() => {
+      const unit = concat(parts, sizeBytes)
+      parts = []
+      sizeBytes = 0
+      return unit.length === 0 ? Effect.void : write(unit)
+    })
+    return Stream.runForEachChunk(self, (chunk) => {
+      for (const bytes of chunk) {
+        parts.push(bytes)
+        sizeBytes += bytes.length
+      }
+      return sizeBytes < unitBytes ? Effect.void : flush
+    }).pipe(Effect.zipRight(flush))
+  })

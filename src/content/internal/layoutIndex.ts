@@ -1,0 +1,159 @@
+// The index of a place: what `index.json` of a layout says, and how tags come and go in it (image-spec «Image Layout Specification»).
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Annotations from "../../model/Annotations.ts"
+import * as Descriptor from "../../model/Descriptor.ts"
+import * as Digest from "../../model/Digest.ts"
+import { isJsonObject, jsonBytes, parseJsonBytes } from "../../model/internal/json.ts"
+import { open, optional, StringMap } from "../../model/internal/openStruct.ts"
+import { parseReason } from "../../model/internal/parseReason.ts"
+import * as MediaType from "../../model/MediaType.ts"
+import { isTag } from "../../model/Reference.ts"
+import { InvalidReference, MalformedContent } from "../../model/RegistryError.ts"
+
+const Index = open(
+  "LayoutIndex",
+  Schema.Struct({
+    schemaVersion: Schema.optionalWith(Schema.Literal(2), { exact: true, default: () => 2 as const }),
+    mediaType: optional(Schema.String),
+    // Go writes the list of nothing as null.
+    manifests: Schema.optionalWith(Schema.Array(Descriptor.Descriptor), { exact: true, nullable: true, default: () => [] }),
+    annotations: optional(StringMap)
+  })
+)
+
+/** Members that are not known are kept. @internal */
+export type Index = typeof Index.Type
+
+/** @internal */
+export const empty: Index = { schemaVersion: 2, mediaType: MediaType.ociImageIndex, manifests: [] }
+
+const decodeJson = Schema.decodeUnknownEither(Index)
+const encodeJson = Schema.encodeSync(Index)
+
+const malformed = (reason: string) => new MalformedContent({ kind: "index.json", reason })
+
+/** @internal */
+export const parse = (bytes: Uint8Array): Either.Either<Index, MalformedContent> =>
+  parseJsonBytes(bytes).pipe(
+    Either.mapLeft(malformed),
+    Either.filterOrLeft(isJsonObject, () => malformed("it is not a JSON object")),
+    Either.flatMap((json) => Either.mapLeft(decodeJson(json), (error) => malformed(parseReason(error))))
+  )
+
+/** @internal */
+export const bytes = (index: Index): Uint8Array => jsonBytes(encodeJson(index))
+
+// --- the header of a layout ---
+
+/** @internal */
+export const layoutFile = "oci-layout"
+
+/** @internal */
+export const indexFile = "index.json"
+
+const version = "1.0.0"
+
+/** @internal */
+export const layoutBytes = (): Uint8Array => jsonBytes({ imageLayoutVersion: version })
+
+const Header = Schema.Struct({ imageLayoutVersion: Schema.Literal(version) })
+const decodeHeader = Schema.decodeUnknownEither(Header)
+
+/** Whether the `oci-layout` file is of the one version there is. @internal */
+export const checkLayout = (content: Uint8Array): Either.Either<void, MalformedContent> =>
+  parseJsonBytes(content).pipe(
+    Either.flatMap((json) => Either.mapLeft(decodeHeader(json), parseReason)),
+    Either.mapBoth({ onLeft: (reason) => new MalformedContent({ kind: layoutFile, reason }), onRight: () => undefined })
+  )
+
+/** Where a layout keeps a blob, with `/`. A digest has neither `/` nor `..`; one that did not come through `parse` might. @internal */
+export const blobFile = (digest: Digest.Digest): Either.Either<readonly ["blobs", string, string], MalformedContent> =>
+  Either.mapBoth(Digest.parse(digest), {
+    onLeft: ({ reason }) => new MalformedContent({ kind: "digest", reason }),
+    onRight: (_) => ["blobs", Digest.algorithm(_), Digest.encoded(_)] as const
+  })
+
+// --- tags ---
+
+// The grammar of ref.name does not quite cover tags, which may end in a separator.
+const maxRefNameLength = 512
+
+/** @internal */
+export const parseTag = (tag: string): Either.Either<string, InvalidReference> =>
+  isTag(tag) || (tag.length <= maxRefNameLength && Annotations.isRefName(tag) && !Digest.isDigest(tag))
+    ? Either.right(tag)
+    : Either.left(new InvalidReference({ input: tag.slice(0, maxRefNameLength), reason: "it is no tag and no ref.name of a layout" }))
+
+/** @internal */
+export const tagOf = (entry: Descriptor.Descriptor): string | undefined => {
+  const annotations = entry.annotations
+  return annotations !== undefined && Object.hasOwn(annotations, Annotations.refName) ? annotations[Annotations.refName] : undefined
+}
+
+/** The entry without its tag: ref.name has its place in `index.json` only. @internal */
+export const untagged = (entry: Descriptor.Descriptor): Descriptor.Descriptor => {
+  const { annotations = {}, ...rest } = entry
+  const { [Annotations.refName]: _, ...others } = annotations
+  return Descriptor.make({ ...rest, annotations: Object.keys(others).length === 0 ? undefined : others })
+}
+
+const tagged = (entry: Descriptor.Descriptor, tag: string): Descriptor.Descriptor =>
+  Descriptor.make({ ...entry, annotations: { ...entry.annotations, [Annotations.refName]: tag } })
+
+const replace = (index: Index, manifests: ReadonlyArray<Descriptor.Descriptor>): Index => ({ ...index, manifests })
+
+/** @internal */
+export const byTag = (index: Index, tag: string): Option.Option<Descriptor.Descriptor> =>
+  Option.map(Option.fromNullable(index.manifests.find((entry) => tagOf(entry) === tag)), untagged)
+
+/** @internal */
+export const byDigest = (index: Index, digest: string): Option.Option<Descriptor.Descriptor> =>
+  Option.map(Option.fromNullable(index.manifests.find((entry) => entry.digest === digest)), untagged)
+
+/** @internal */
+export const tags = (index: Index): ReadonlyArray<string> => [...new Set(index.manifests.flatMap((entry) => tagOf(entry) ?? []))].sort()
+
+/** Points a tag at an entry. What it pointed to before stays only under its other tags. @internal */
+export const setTag = (index: Index, entry: Descriptor.Descriptor, tag: string): Index => {
+  const known = Option.getOrElse(byDigest(index, entry.digest), () => untagged(entry))
+  const others = index.manifests.filter((_) => {
+    const name = tagOf(_)
+    return name !== tag && !(name === undefined && _.digest === entry.digest)
+  })
+  return replace(index, [...others, tagged(known, tag)])
+}
+
+/** Lists a manifest without tag, unless it is listed already. @internal */
+export const add = (index: Index, entry: Descriptor.Descriptor): Index =>
+  Option.isSome(byDigest(index, entry.digest)) ? index : replace(index, [...index.manifests, untagged(entry)])
+
+/** Lists a tag no more; its manifest stays. The same index when there is no such tag. @internal */
+export const removeTag = (index: Index, tag: string): Index => {
+  const entry = index.manifests.find((_) => tagOf(_) === tag)
+  if (entry === undefined) return index
+  return add(
+    replace(
+      index,
+      index.manifests.filter((_) => tagOf(_) !== tag)
+    ),
+    entry
+  )
+}
+
+/** Lists a manifest no more, by no tag. @internal */
+export const remove = (index: Index, digest: Digest.Digest): Index =>
+  replace(
+    index,
+    index.manifests.filter((_) => _.digest !== digest)
+  )
+
+/** Entries without tag that are children of another manifest need not be listed themselves. @internal */
+export const withoutChildren = (index: Index, children: ReadonlyArray<Descriptor.Descriptor>): Index => {
+  const digests = new Set(children.map((_) => _.digest))
+  return replace(
+    index,
+    index.manifests.filter((_) => tagOf(_) !== undefined || !digests.has(_.digest))
+  )
+}

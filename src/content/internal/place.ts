@@ -1,0 +1,172 @@
+// The rules of a place over a storage: how references are resolved, content is checked on its way in and out, and tags move.
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type * as Descriptor from "../../model/Descriptor.ts"
+import * as Digest from "../../model/Digest.ts"
+import * as Manifest from "../../model/Manifest.ts"
+import { LimitExceeded, SizeMismatch } from "../../model/RegistryError.ts"
+import type * as ContentStore from "../ContentStore.ts"
+import { collect, tapBytes, toStream } from "./blobBytes.ts"
+import * as Index from "./layoutIndex.ts"
+import { type LocalError, missing, storeError } from "./localError.ts"
+import * as ReferrerScan from "./referrerScan.ts"
+import type { Reading, Removing, Writing } from "./storage.ts"
+
+/** The longest manifest, as for registries (distribution-spec «Pushing Manifests»). @internal */
+export const manifestLimitBytes = 4 * 1024 * 1024
+
+/** @internal */
+export interface Reader extends ContentStore.Source<LocalError>, ContentStore.Tags<LocalError>, ContentStore.Referrers<LocalError> {
+  readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, LocalError>
+  readonly main: Effect.Effect<Descriptor.Descriptor, LocalError>
+}
+
+type Find = (index: Index.Index, reference: string) => Effect.Effect<Option.Option<Descriptor.Descriptor>, LocalError>
+
+const findTag: Find = (index, reference) => Effect.succeed(Index.byTag(index, reference))
+
+const hasSize = (storage: Reading, descriptor: Descriptor.Descriptor) =>
+  Effect.map(storage.sizeOf(descriptor.digest), (size) => Option.contains(size, descriptor.size))
+
+/** A manifest by what a descriptor says, or by its digest alone; none when it is not there. */
+const manifestOf = Effect.fnUntraced(function* (storage: Reading, digest: Digest.Digest, expected?: Descriptor.Descriptor) {
+  const size = yield* storage.sizeOf(digest)
+  if (Option.isNone(size)) return Option.none()
+  if (expected !== undefined && size.value !== expected.size) {
+    return yield* new SizeMismatch({ operation: "fetchManifest", expected: expected.size, actual: size.value })
+  }
+  if (size.value > manifestLimitBytes) return yield* new LimitExceeded({ what: `manifest ${digest}`, limit: manifestLimitBytes })
+  const bytes = yield* collect(storage.read(digest))
+  return Option.some(yield* Manifest.decodeVerified(bytes, { digest, contentType: expected?.mediaType }))
+})
+
+/** What has a digest, said by the index or, for the children of an index, by itself. */
+const byDigest = Effect.fnUntraced(function* (storage: Reading, index: Index.Index, digest: Digest.Digest) {
+  const listed = Index.byDigest(index, digest)
+  if (Option.isSome(listed)) return listed
+  const found = yield* Effect.catchTag(manifestOf(storage, digest), "MalformedContent", () => Effect.succeedNone)
+  // A blob may well be JSON: only what is known to be a manifest is one.
+  return Option.filterMap(found, (manifest) => (manifest._tag === "UnknownManifest" ? Option.none() : Option.some(manifest.descriptor)))
+})
+
+/** The image people mean who do not say which: the only one, else `latest`. */
+const mainOf = (storage: Reading, index: Index.Index): Effect.Effect<Descriptor.Descriptor, LocalError> => {
+  const [first, ...others] = index.manifests
+  if (first === undefined) return missing(storage.label, "resolve", "a manifest")
+  if (others.every((entry) => entry.digest === first.digest)) return Effect.succeed(Index.untagged(first))
+  return Effect.mapError(Index.byTag(index, "latest"), () =>
+    storeError(
+      storage.label,
+      "resolve",
+      `it holds several manifests, none of them is tagged latest: name one of ${shown(Index.tags(index))}`
+    )
+  )
+}
+
+const maxShown = 10
+
+const shown = (tags: ReadonlyArray<string>): string => {
+  const some = tags.slice(0, maxShown).join(", ")
+  if (tags.length === 0) return "them by digest"
+  return tags.length > maxShown ? `${some} and ${tags.length - maxShown} more` : some
+}
+
+/** @internal */
+export const reader = (storage: Reading, find: Find = findTag): Reader => {
+  const { label } = storage
+
+  const resolve = Effect.fnUntraced(function* (reference: string) {
+    const index = yield* storage.index
+    const found = Digest.isDigest(reference) ? yield* byDigest(storage, index, reference) : yield* find(index, reference)
+    return Option.isSome(found) ? found.value : yield* missing(label, "resolve", reference)
+  })
+
+  const fetchManifest = Effect.fnUntraced(function* (reference: string | Descriptor.Descriptor) {
+    const descriptor = typeof reference === "string" ? yield* resolve(reference) : reference
+    const manifest = yield* manifestOf(storage, descriptor.digest, descriptor)
+    return Option.isSome(manifest) ? manifest.value : yield* missing(label, "fetchManifest", descriptor.digest)
+  })
+
+  const scan = ReferrerScan.make(storage.index, (descriptor) => manifestOf(storage, descriptor.digest, descriptor))
+
+  return {
+    label,
+    resolve,
+    fetchManifest,
+    exists: (descriptor) => hasSize(storage, descriptor),
+    fetchBlob: (descriptor) =>
+      Digest.verifyStream(descriptor.digest, descriptor.size, { operation: "fetchBlob" })(storage.read(descriptor.digest)),
+    tags: Stream.unwrap(Effect.map(storage.index, (index) => Stream.fromIterable(Index.tags(index)))),
+    referrers: (descriptor, options) =>
+      Stream.unwrap(
+        Effect.map(scan.referrers(descriptor.digest), (found) =>
+          Stream.fromIterable(options?.artifactType === undefined ? found : found.filter((_) => _.artifactType === options.artifactType))
+        )
+      ),
+    roots: Effect.map(storage.index, (index) => index.manifests),
+    main: Effect.flatMap(storage.index, (index) => mainOf(storage, index))
+  }
+}
+
+/** @internal */
+export const writer = (storage: Reading & Writing): ContentStore.Target<LocalError> => {
+  const { label } = storage
+
+  const store = <E, R>(operation: string, { digest, size }: Descriptor.Descriptor, bytes: Stream.Stream<Uint8Array, E, R>) =>
+    storage.write(digest, size, Digest.verifyStream(digest, size, { operation })(bytes))
+
+  const requireManifest = Effect.fnUntraced(function* (descriptor: Descriptor.Descriptor) {
+    if (!(yield* hasSize(storage, descriptor))) return yield* missing(label, "tag", descriptor.digest)
+  })
+
+  return {
+    label,
+    exists: (descriptor) => hasSize(storage, descriptor),
+    current: (tag) => Effect.map(storage.index, (index) => Index.byTag(index, tag)),
+    pushBlob: Effect.fnUntraced(function* (descriptor, content, options) {
+      if (options?.checkExists !== false && (yield* hasSize(storage, descriptor))) {
+        yield* storage.keep(descriptor.digest)
+        return "existed"
+      }
+      const { onBytes } = options ?? {}
+      const bytes = toStream(content)
+      yield* store("pushBlob", descriptor, onBytes === undefined ? bytes : tapBytes((_) => onBytes(_.length))(bytes))
+      return "stored"
+    }),
+    pushManifest: Effect.fnUntraced(function* (manifest, options) {
+      const { descriptor } = manifest
+      if (manifest.size > manifestLimitBytes) return yield* new LimitExceeded({ what: "the manifest", limit: manifestLimitBytes })
+      const tags = yield* Effect.forEach(options?.tags ?? [], Index.parseTag)
+      if (yield* hasSize(storage, descriptor)) yield* storage.keep(descriptor.digest)
+      else yield* store("pushManifest", descriptor, Stream.make(manifest.bytes))
+      yield* storage.change((index) => {
+        const others = Index.withoutChildren(index, Manifest.successors(manifest))
+        return tags.length === 0 ? Index.add(others, descriptor) : tags.reduce((_, tag) => Index.setTag(_, descriptor, tag), others)
+      })
+    }),
+    tag: Effect.fnUntraced(function* (descriptor, tag) {
+      const name = yield* Index.parseTag(tag)
+      yield* requireManifest(descriptor)
+      yield* storage.change((index) => Index.setTag(index, descriptor, name))
+    })
+  }
+}
+
+/** @internal */
+export const deleter = (storage: Reading & Writing & Removing): ContentStore.Deletes<LocalError> => ({
+  label: storage.label,
+  untag: Effect.fnUntraced(function* (tag) {
+    let found = false
+    yield* storage.change((index) => {
+      found = Option.isSome(Index.byTag(index, tag))
+      return Index.removeTag(index, tag)
+    })
+    if (!found) return yield* missing(storage.label, "untag", tag)
+  }),
+  delete: Effect.fnUntraced(function* ({ digest }) {
+    // First the index: a layout must not name by tag what is not there any more.
+    yield* storage.change((index) => Index.remove(index, digest))
+    if (!(yield* storage.remove(digest))) return yield* missing(storage.label, "delete", digest)
+  })
+})
