@@ -29,6 +29,8 @@ export interface Capabilities {
   readonly sha512: boolean
   /** The whole blob in one `POST ?digest=`; without it that POST opens a session (202), as the spec asks. */
   readonly singlePost: boolean
+  /** The whole blob in the closing `PUT` of a session; without it that `PUT` takes the digest only. */
+  readonly singlePut: boolean
   /** `PATCH` with `Content-Range`. */
   readonly chunkedUpload: boolean
   /** `PATCH` without `Content-Range`. */
@@ -52,6 +54,10 @@ export interface Capabilities {
   readonly conditional: boolean
   /** A manifest whose blobs or children are missing is refused with `MANIFEST_BLOB_UNKNOWN`. */
   readonly validateReferences: boolean
+  /** A tag may be pushed again; without it that is `TAG_INVALID`, even for the same manifest. */
+  readonly moveTags: boolean
+  /** Manifests of other things than container images; without it they are `MANIFEST_INVALID`. */
+  readonly artifacts: boolean
   /** A push creates the repository; without it a push to an unknown one is `NAME_UNKNOWN`. */
   readonly createRepositories: boolean
 }
@@ -64,6 +70,7 @@ export const allCapabilities: Capabilities = {
   tagParameter: true,
   sha512: true,
   singlePost: true,
+  singlePut: true,
   chunkedUpload: true,
   streamedUpload: true,
   streamedAppend: false,
@@ -77,6 +84,8 @@ export const allCapabilities: Capabilities = {
   ranges: true,
   conditional: true,
   validateReferences: true,
+  moveTags: true,
+  artifacts: true,
   createRepositories: true
 }
 
@@ -152,6 +161,8 @@ export interface TokenMisbehavior {
   readonly worthlessToken?: boolean | undefined
   /** Only the last `scope` parameter counts (GitLab). */
   readonly lastScopeOnly?: boolean | undefined
+  /** A token is good for everything its owner may do, whatever was asked for (Gitea). */
+  readonly ignoresScope?: boolean | undefined
 }
 
 /**
@@ -222,10 +233,31 @@ export interface Adjustment {
   readonly after?: ((request: RequestHead, endpoint: Endpoint, response: Response) => Response) | undefined
 }
 
+/**
+ * What registries do to uploads that the spec does not foresee.
+ *
+ * - `patchStatus`: the answer to a `PATCH`; 202 in the spec
+ * - `range`: what `Range` says after a chunk: how much has arrived, or, `stuck`, for ever how much arrived with the first one
+ * - `laterChunks`: whether the chunks after the first one are `kept`, or accepted and `lost`
+ *
+ * @since 0.1.0
+ */
+export interface Uploads {
+  readonly patchStatus: 201 | 202 | 204
+  readonly range: "moving" | "stuck"
+  readonly laterChunks: "kept" | "lost"
+}
+
+/** @since 0.1.0 */
+export const defaultUploads: Uploads = { patchStatus: 202, range: "moving", laterChunks: "kept" }
+
 /** @since 0.1.0 */
 export interface Options {
   readonly capabilities?: Partial<Capabilities> | undefined
   readonly limits?: Partial<Limits> | undefined
+  readonly uploads?: Partial<Uploads> | undefined
+  /** `OCI-Subject` is sent even where there is no list of referrers. Default: false. */
+  readonly claimsSubject?: boolean | undefined
   readonly auth?: Auth | undefined
   /** Sent with every answer as `Warning: 299 - "…"` (spec «Warnings»). */
   readonly warnings?: ReadonlyArray<string> | undefined
@@ -244,11 +276,12 @@ export const basic = (options: Omit<BasicAuth, "_tag">): Auth => ({ _tag: "Basic
 /** @since 0.1.0 */
 export const bearer = (options: Omit<BearerAuth, "_tag">): Auth => ({ _tag: "Bearer", ...options })
 
-/** One set of options on top of another: switches and limits merge, adjustments add up, the rest is replaced. @since 0.1.0 */
+/** One set of options on top of another: switches, limits and uploads merge, adjustments add up, the rest is replaced. @since 0.1.0 */
 export const merge = (base: Options, over: Options): Options => ({
   ...base,
   ...over,
   capabilities: { ...base.capabilities, ...over.capabilities },
   limits: { ...base.limits, ...over.limits },
+  uploads: { ...base.uploads, ...over.uploads },
   adjustments: [...(base.adjustments ?? []), ...(over.adjustments ?? [])]
 })

@@ -1,6 +1,8 @@
 export * as Fault from "./Fault.ts"
 export * as FaultyHttp from "./FaultyHttp.ts"
 export * as MemoryRegistry from "./MemoryRegistry.ts"
+export * as Quirk from "./Quirk.ts"
+export * as Quirks from "./Quirks.ts"
 export * as RegistryControl from "./RegistryControl.ts"
 export * as RegistryOptions from "./RegistryOptions.ts"
 export * as RegistryServer from "./RegistryServer.ts"

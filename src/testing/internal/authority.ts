@@ -167,7 +167,8 @@ export const make = (): Authority => {
   const issueToken = (auth: BearerAuth, parameters: URLSearchParams, owner: { name: string; grants: ReadonlyArray<Access.Grant> }) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       const asked = parameters.getAll("scope")
-      const grants = Access.intersect(Access.parseScopes(auth.misbehavior?.lastScopeOnly === true ? asked.slice(-1) : asked), owner.grants)
+      const counted = auth.misbehavior?.lastScopeOnly === true ? asked.slice(-1) : asked
+      const grants = auth.misbehavior?.ignoresScope === true ? owner.grants : Access.intersect(Access.parseScopes(counted), owner.grants)
       const lifetime = Duration.toMillis(auth.expiresIn ?? "5 minutes")
       const token = secret("access")
       if (auth.misbehavior?.worthlessToken !== true) tokens.set(token, { grants, expiresAt: now + lifetime })

@@ -9,7 +9,7 @@ import { error, json, noBytes, type Refusal, type Request, type RequestAborted, 
 import * as Listings from "./listings.ts"
 import * as Manifests from "./manifests.ts"
 import * as Route from "./route.ts"
-import { capabilities, checkDigest, checkName, limits, locator, type Site } from "./site.ts"
+import { type ChunkedSession, capabilities, checkDigest, checkName, limits, locator, type Site, uploads } from "./site.ts"
 import type { Service } from "./storageService.ts"
 import * as Uploads from "./uploads.ts"
 
@@ -114,7 +114,7 @@ const guard = (route: Route.Route): Effect.Effect<void, Refusal> => ("name" in r
 /** @internal */
 export const make = (storage: Service, options: Effect.Effect<Options>): Handler => {
   const authority = Authority.make()
-  const shortChunks = new Set<string>()
+  const chunked = new Map<string, ChunkedSession>()
 
   const answer = Effect.fnUntraced(function* (
     request: Request,
@@ -128,11 +128,13 @@ export const make = (storage: Service, options: Effect.Effect<Options>): Handler
       storage,
       can: capabilities(settings),
       limits: limits(settings),
+      uploads: uploads(settings),
+      claimsSubject: settings.claimsSubject === true,
       request,
       query: request.query,
       grants: verdict.grants,
       locate: locator(settings, request),
-      shortChunks
+      chunked
     }
     return yield* dispatch(site, route)
   })

@@ -38,10 +38,12 @@ const Document = Schema.Struct({
 
 const decode = Schema.decodeUnknownEither(Document)
 
+const manifestOfArtifact = "application/vnd.oci.artifact.manifest.v1+json"
+
 const manifestTypes: ReadonlySet<string> = new Set([
   "application/vnd.oci.image.manifest.v1+json",
   "application/vnd.oci.image.index.v1+json",
-  "application/vnd.oci.artifact.manifest.v1+json",
+  manifestOfArtifact,
   "application/vnd.docker.distribution.manifest.v2+json",
   "application/vnd.docker.distribution.manifest.list.v2+json"
 ])
@@ -87,6 +89,12 @@ export const parse = (bytes: Uint8Array, contentType: string | undefined): Eithe
       annotations: document.annotations ?? undefined
     }
   })
+
+const imageConfigs = /^application\/vnd\.(oci\.image\.config|docker\.container\.image)\.v1\+json$/
+
+/** Whether this is a container image, or a list of some. @internal */
+export const isImage = (content: Content): boolean =>
+  content.artifactType === undefined ? content.mediaType !== manifestOfArtifact : imageConfigs.test(content.artifactType)
 
 /** How the manifest appears among the referrers of its subject (spec «Listing Referrers»). @internal */
 export const referrer = (content: Content, digest: Digest.Digest, size: number): Option.Option<Descriptor.Descriptor> =>

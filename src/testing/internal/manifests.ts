@@ -85,6 +85,12 @@ const digestOf = Effect.fnUntraced(function* (site: Site, reference: string, byt
   return actual === wanted ? actual : yield* refuse(400, "DIGEST_INVALID", "the manifest has another digest", { actual })
 })
 
+const checkTagsAreNew = Effect.fnUntraced(function* (site: Site, name: string, tags: ReadonlyArray<string>) {
+  for (const tag of tags) {
+    if (Option.isSome(yield* site.storage.tag(name, tag))) return yield* refuse(400, "TAG_INVALID", `the tag ${tag} is immutable`)
+  }
+})
+
 /** `PUT` of a manifest (spec «Pushing Manifests»). @internal */
 export const put = Effect.fnUntraced(function* (site: Site, name: string, reference: string): Effect.fn.Return<Response, Failure> {
   yield* checkRepositoryForPush(site, name)
@@ -93,7 +99,9 @@ export const put = Effect.fnUntraced(function* (site: Site, name: string, refere
   const parsed = ManifestContent.parse(bytes, site.request.headers["content-type"])
   if (Either.isLeft(parsed)) return yield* invalid(parsed.left)
   const content = parsed.right
+  if (!site.can.artifacts && !ManifestContent.isImage(content)) return yield* invalid("only container images are accepted")
   const digest = yield* digestOf(site, reference, bytes)
+  if (!site.can.moveTags) yield* checkTagsAreNew(site, name, tags)
   if (site.can.validateReferences) yield* checkReferences(site, name, content)
   if (site.can.conditional) {
     const current = isDigestLike(reference)
@@ -108,7 +116,7 @@ export const put = Effect.fnUntraced(function* (site: Site, name: string, refere
   return empty(201, {
     Location: site.locate(`/v2/${name}/manifests/${digest}`),
     "Docker-Content-Digest": digest,
-    ...(content.subject !== undefined && site.can.referrers ? { "OCI-Subject": content.subject } : {}),
+    ...(content.subject !== undefined && (site.can.referrers || site.claimsSubject) ? { "OCI-Subject": content.subject } : {}),
     ...(isDigestLike(reference) && tags.length > 0 ? { "OCI-Tag": tags } : {})
   })
 })

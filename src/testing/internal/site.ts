@@ -1,25 +1,46 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Digest from "../../model/Digest.ts"
-import { allCapabilities, type Capabilities, defaultLimits, type Limits, type Options, type RequestHead } from "../RegistryOptions.ts"
+import {
+  allCapabilities,
+  type Capabilities,
+  defaultLimits,
+  defaultUploads,
+  type Limits,
+  type Options,
+  type RequestHead,
+  type Uploads
+} from "../RegistryOptions.ts"
 import type { Grant } from "./access.ts"
 import { type Refusal, type Request, refuse } from "./exchange.ts"
 import * as Route from "./route.ts"
 import type { Service } from "./storageService.ts"
+
+/** What is remembered about a session that takes chunks. @internal */
+export interface ChunkedSession {
+  /** Bytes of the first chunk. */
+  readonly firstBytes: number
+  /** Bytes the client was told have arrived. */
+  readonly acceptedBytes: number
+  /** The last chunk was too short to be followed by another one. */
+  readonly short: boolean
+}
 
 /** Everything an endpoint needs to answer one request. @internal */
 export interface Site {
   readonly storage: Service
   readonly can: Capabilities
   readonly limits: Limits
+  readonly uploads: Uploads
+  readonly claimsSubject: boolean
   readonly request: Request
   readonly query: URLSearchParams
   /** What the caller may do. */
   readonly grants: ReadonlyArray<Grant>
   /** A path as `Location` shows it. */
   readonly locate: (path: string) => string
-  /** Sessions whose last chunk was too short to be followed by another one. */
-  readonly shortChunks: Set<string>
+  /** By upload. */
+  readonly chunked: Map<string, ChunkedSession>
 }
 
 /** @internal */
@@ -27,6 +48,9 @@ export const capabilities = (options: Options): Capabilities => ({ ...allCapabil
 
 /** @internal */
 export const limits = (options: Options): Limits => ({ ...defaultLimits, ...options.limits })
+
+/** @internal */
+export const uploads = (options: Options): Uploads => ({ ...defaultUploads, ...options.uploads })
 
 /** @internal */
 export const locator =

@@ -1,12 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as Digest from "../../model/Digest.ts"
 import type { StoreError } from "../../model/RegistryError.ts"
 import type { Response } from "../RegistryOptions.ts"
 import { allows } from "./access.ts"
 import { parseChunkRange, received } from "./byteRange.ts"
 import { empty, type Refusal, type RequestAborted, refuse, unsupported } from "./exchange.ts"
-import { limited } from "./requestBody.ts"
+import { limited, type TooLong } from "./requestBody.ts"
 import { checkAlgorithm, checkDigest, checkRepositoryForPush, contentLength, type Site } from "./site.ts"
 import type { Upload } from "./storageService.ts"
 
@@ -14,10 +15,17 @@ type Failure = Refusal | RequestAborted | StoreError
 
 const uploadPath = (upload: Upload) => `/v2/${upload.repository}/blobs/uploads/${upload.id}`
 
+/** How much the registry says has arrived. */
+const told = (site: Site, upload: Upload, sizeBytes: number): number => {
+  const chunked = site.chunked.get(upload.id)
+  if (chunked === undefined) return sizeBytes
+  return site.uploads.range === "stuck" ? chunked.firstBytes : chunked.acceptedBytes
+}
+
 /** What every answer about an open session tells. */
 const session = (site: Site, upload: Upload, sizeBytes: number): Response["headers"] => ({
   Location: site.locate(uploadPath(upload)),
-  Range: received(sizeBytes),
+  Range: received(told(site, upload, sizeBytes)),
   "Docker-Upload-UUID": upload.id,
   ...(site.limits.chunkMinBytes > 0 ? { "OCI-Chunk-Min-Length": String(site.limits.chunkMinBytes) } : {})
 })
@@ -27,11 +35,23 @@ const created = (site: Site, name: string, digest: Digest.Digest): Response =>
 
 const tooLong = refuse(413, "SIZE_INVALID", "the request body is too large")
 
-const append = (site: Site, upload: Upload): Effect.Effect<number, Failure> => {
+type Take<A> = (body: Stream.Stream<Uint8Array, RequestAborted | TooLong>) => Effect.Effect<A, RequestAborted | TooLong | StoreError>
+
+/** Hands the body of the request over, up to the length that is allowed. */
+const takeBody = <A>(site: Site, take: Take<A>): Effect.Effect<A, Failure> => {
   const announced = contentLength(site.request)
   if (announced !== undefined && announced > site.limits.uploadBodyBytes) return tooLong
-  return Effect.catchTag(upload.append(limited(site.request.body, site.limits.uploadBodyBytes)), "TooLong", () => tooLong)
+  return Effect.catchTag(take(limited(site.request.body, site.limits.uploadBodyBytes)), "TooLong", () => tooLong)
 }
+
+const append = (site: Site, upload: Upload): Effect.Effect<number, Failure> => takeBody(site, upload.append)
+
+/** Reads the body and forgets it. */
+const lose = (site: Site, sizeBytes: number): Effect.Effect<number, Failure> =>
+  takeBody(
+    site,
+    Stream.runFold(sizeBytes, (size, bytes) => size + bytes.length)
+  )
 
 const commit = (site: Site, upload: Upload, digest: Digest.Digest): Effect.Effect<Response, Failure> =>
   Effect.catchTags(Effect.as(upload.commit(digest), created(site, upload.repository, digest)), {
@@ -99,7 +119,8 @@ const takeChunk = Effect.fnUntraced(function* (
   upload: Upload,
   range: { readonly start: number; readonly length: number }
 ): Effect.fn.Return<number, Failure> {
-  const { sizeBytes } = yield* upload.info
+  const before = site.chunked.get(upload.id)
+  const sizeBytes = before?.acceptedBytes ?? (yield* upload.info).sizeBytes
   if (range.start !== sizeBytes) {
     return yield* outOfOrder(site, upload, sizeBytes, `the chunk starts at ${range.start}, expected ${sizeBytes}`)
   }
@@ -107,12 +128,14 @@ const takeChunk = Effect.fnUntraced(function* (
   if (announced !== undefined && announced !== range.length) {
     return yield* refuse(400, "SIZE_INVALID", `the chunk has ${announced} bytes, its range ${range.length}`)
   }
-  if (site.shortChunks.has(upload.id)) {
+  if (before?.short === true) {
     return yield* refuse(400, "SIZE_INVALID", `only the last chunk may be shorter than ${site.limits.chunkMinBytes} bytes`)
   }
-  const size = yield* append(site, upload)
-  if (size - sizeBytes < site.limits.chunkMinBytes) site.shortChunks.add(upload.id)
-  return size
+  const lost = site.uploads.laterChunks === "lost" && sizeBytes > 0
+  const acceptedBytes = yield* lost ? lose(site, sizeBytes) : append(site, upload)
+  const short = acceptedBytes - sizeBytes < site.limits.chunkMinBytes
+  site.chunked.set(upload.id, { firstBytes: before?.firstBytes ?? acceptedBytes, acceptedBytes, short })
+  return acceptedBytes
 })
 
 /** `PATCH` of a session: the next chunk, or with no range the whole content as a stream. @internal */
@@ -128,7 +151,8 @@ export const patch = Effect.fnUntraced(function* (site: Site, name: string, id: 
     }
     return yield* append(site, upload)
   })
-  return empty(202, session(site, upload, yield* upload.exclusive(receive)))
+  const sizeBytes = yield* upload.exclusive(receive)
+  return empty(site.uploads.patchStatus, session(site, upload, sizeBytes))
 })
 
 /** `PUT` of a session: the rest of the content, if any, and the digest that closes it. @internal */
@@ -138,8 +162,9 @@ export const close = Effect.fnUntraced(function* (site: Site, name: string, id: 
   const upload = yield* find(site, name, id)
   return yield* upload.exclusive(
     Effect.gen(function* () {
+      if (!site.can.singlePut && contentLength(site.request) !== 0) return yield* unsupported("content in the closing request")
       yield* range === undefined ? append(site, upload) : takeChunk(site, upload, range)
-      site.shortChunks.delete(upload.id)
+      site.chunked.delete(upload.id)
       return yield* commit(site, upload, digest)
     })
   )
@@ -157,6 +182,6 @@ export const cancel = Effect.fnUntraced(function* (site: Site, name: string, id:
   if (!site.can.cancel) return yield* unsupported("cancelling an upload")
   const upload = yield* find(site, name, id)
   yield* upload.cancel
-  site.shortChunks.delete(upload.id)
+  site.chunked.delete(upload.id)
   return empty(204, { "Docker-Upload-UUID": upload.id })
 })

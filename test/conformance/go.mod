@@ -1,0 +1,6 @@
+// The official conformance suite of the distribution spec, for run.ts.
+module effect-oci.test/conformance
+
+go 1.21
+
+require github.com/opencontainers/distribution-spec/conformance v0.0.0-20230516164017-7fcdf80f3c8b
