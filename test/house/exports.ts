@@ -14,13 +14,17 @@ const entry = (path: string): Entry => {
 const onFloors = sources.filter((source) => isPublic(source) && source.floor in floors)
 const entries = optionalEntries.filter((folder) => sources.some((source) => isPublic(source) && source.floor === folder))
 
-/** The `exports` of `package.json`: the barrel, one entry per public module, the optional entries. */
+/** The modules of the optional entries: each can be had without what its neighbours import, `node:http` for one. */
+const onRim = sources.filter((source) => isPublic(source) && entries.some((folder) => folder === source.floor))
+
+/** The `exports` of `package.json`: the barrel, one entry per public module, the optional entries whole and one by one. */
 export const exportsMap = (): Readonly<Record<string, Entry | string>> => {
   const modules = onFloors.map((source): [string, Entry] => [`./${source.name}`, entry(source.path)])
   return {
     ".": entry("src/index.ts"),
     ...Object.fromEntries(modules.sort(([a], [b]) => (a < b ? -1 : 1))),
     ...Object.fromEntries(entries.map((folder) => [`./${folder}`, entry(`src/${folder}/index.ts`)])),
+    ...Object.fromEntries(onRim.map((source) => [`./${source.floor}/${source.name}`, entry(source.path)])),
     "./package.json": "./package.json"
   }
 }
