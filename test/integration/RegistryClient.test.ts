@@ -375,6 +375,57 @@ describe.skipIf(!Program.available(DockerRegistry.program))("RegistryClient and 
           assert.deepStrictEqual(yield* tokens.requests, [])
         })
       )
+
+      it.effect("a thousand questions at once need one token", () =>
+        Effect.gen(function* () {
+          const tokens = yield* TokenServer.TokenServer
+          const client = yield* RegistryClient.RegistryClient
+          const { repository } = yield* parse("tokens/thousand")
+          const { digest } = (yield* client.putBlobStream(repository, Stream.make(text("asked for")))).descriptor
+          yield* tokens.reset
+          const fresh = yield* Layer.build(clientOf(keychain))
+          const heads = Effect.flatMap(RegistryClient.RegistryClient, (client) =>
+            Effect.all(
+              Array.from({ length: 1000 }, () => client.headBlob(repository, digest)),
+              { concurrency: "unbounded" }
+            )
+          )
+          assert.strictEqual((yield* Effect.provide(heads, fresh)).length, 1000)
+          assert.strictEqual((yield* tokens.requests).length, 1)
+        }).pipe(Effect.scoped)
+      )
+
+      it.effect("a token that ends during an upload is replaced, and the upload goes on", () =>
+        Effect.gen(function* () {
+          const tokens = yield* TokenServer.TokenServer
+          const client = yield* RegistryClient.RegistryClient
+          const registry = yield* DockerRegistry.DockerRegistry
+          const { repository } = yield* parse("tokens/expiry")
+          const bytes = randomBytes(4 * Content.MiB)
+          // Good for two seconds at most, whatever is announced: the registry adds a minute of its own. The next one lasts.
+          yield* tokens.configure({ announcedSeconds: 300, validSeconds: -58 })
+          yield* tokens.reset
+          const slow = (offset: number) =>
+            Stream.range(Math.floor(offset / Content.MiB), 3).pipe(
+              Stream.tap(() => Effect.zipRight(Effect.sleep("900 millis"), tokens.configure({ validSeconds: 300 }))),
+              Stream.map((index) => bytes.subarray(Math.max(offset, index * Content.MiB), (index + 1) * Content.MiB))
+            )
+          const result = yield* client.putBlob(
+            repository,
+            Content.describeBytes(bytes),
+            { from: slow },
+            { plan: "chunked", chunkBytes: Content.MiB }
+          )
+          assert.strictEqual(result.outcome, "uploaded")
+          assert.isAtMost(result.resentBytes, Content.MiB, "the chunk that was refused, and nothing else")
+          assert.strictEqual((yield* tokens.requests).length, 2)
+          const log = (yield* registry.log)
+            .split("\n")
+            .filter((line) => line.includes("v2/tokens/expiry") && line.includes("response completed"))
+          assert.strictEqual(log.filter((line) => line.includes("method=POST")).length, 1)
+          assert.isTrue((yield* Images.readBlob(repository, result.descriptor)).equals(bytes))
+        })
+      )
     })
   })
 })
