@@ -10,7 +10,7 @@ import { open, optional, StringMap } from "../../model/internal/openStruct.ts"
 import { parseReason } from "../../model/internal/parseReason.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import { isTag } from "../../model/Reference.ts"
-import { InvalidReference, MalformedContent } from "../../model/RegistryError.ts"
+import { type InvalidDigest, InvalidReference, MalformedContent } from "../../model/RegistryError.ts"
 
 const Index = open(
   "LayoutIndex",
@@ -68,12 +68,9 @@ export const checkLayout = (content: Uint8Array): Either.Either<void, MalformedC
     Either.mapBoth({ onLeft: (reason) => new MalformedContent({ kind: layoutFile, reason }), onRight: () => undefined })
   )
 
-/** Where a layout keeps a blob, with `/`. A digest has neither `/` nor `..`; one that did not come through `parse` might. @internal */
-export const blobFile = (digest: Digest.Digest): Either.Either<readonly ["blobs", string, string], MalformedContent> =>
-  Either.mapBoth(Digest.parse(digest), {
-    onLeft: ({ reason }) => new MalformedContent({ kind: "digest", reason }),
-    onRight: (_) => ["blobs", Digest.algorithm(_), Digest.encoded(_)] as const
-  })
+/** Where a layout keeps a blob. A digest has neither `/` nor `..` in it; one that did not come through `parse` might. @internal */
+export const blobFile = (digest: string): Either.Either<readonly ["blobs", string, string], InvalidDigest> =>
+  Either.map(Digest.parse(digest), (_) => ["blobs", Digest.algorithm(_), Digest.encoded(_)] as const)
 
 // --- tags ---
 
