@@ -14,7 +14,7 @@ import { manifestTags, type PutManifestError, putManifestTags } from "./errors.t
 import * as FallbackIndex from "./fallbackIndex.ts"
 import * as ManifestDigest from "./manifestDigest.ts"
 import type { ManifestState } from "./manifestState.ts"
-import { describe } from "./manifests.ts"
+import { resolve } from "./manifests.ts"
 import * as ReferrersApi from "./referrersApi.ts"
 import { manifestPath, originOf, type Place, send } from "./repositoryRequest.ts"
 
@@ -108,7 +108,7 @@ const putTag = Effect.fnUntraced(function* (
   const { status, error } = sent.left
   if (status < 500 && immutable.has(error._tag)) {
     const reference = new Reference.Reference({ repository: place.repository, tag })
-    const told = Option.flatten(yield* Effect.option(Effect.scoped(describe(place, reference, {}))))
+    const told = yield* Effect.option(resolve(place.transport, reference))
     if (Option.exists(told, ({ digest }) => digest === ManifestDigest.knownBy(manifest))) return { tags: [], listsReferrers: false }
   }
   return yield* error

@@ -148,6 +148,8 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   return {
     execute,
     token,
+    /** Places taken at a host, for tests. */
+    taken: (host: string) => gateOf(host).taken,
     httpClient: (resource: Keychain.Resource, scopes: ReadonlyArray<string>) => RawClient.make(execute, resource, scopes),
     ping: (registry: string) => Effect.map(resolving(origin(registry).connection), (connection) => connection.ping),
     settings: hosts.get,
