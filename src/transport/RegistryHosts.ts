@@ -168,8 +168,11 @@ const spelling = (host: string): string => Either.getOrElse(Reference.parseRegis
 export const make = (options: Options): Service => {
   const entries = new Map(Object.entries(options).map(([host, settings]) => [spelling(host), settings]))
   const known = new Map<string, HostSettings>()
-  const find = (name: string): HostSettings =>
-    keysOf(name).reduce<HostSettings>((settings, key) => ({ ...settings, ...entries.get(key) }), defaults)
+  const find = (name: string): HostSettings => {
+    let settings = defaults
+    for (const key of keysOf(name)) settings = { ...settings, ...entries.get(key) }
+    return settings
+  }
   return {
     get: (host) => {
       const name = spelling(host)

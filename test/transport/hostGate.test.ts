@@ -3,6 +3,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
@@ -124,6 +125,64 @@ describe("hostGate", () => {
       expect((yield* Fiber.poll(fiber))._tag).toBe("None")
       yield* TestClock.adjust("1 millis")
       yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("nobody waits for the end of a pause with a place in hand", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 1 })
+      const body = yield* gate.enter("read", "bulk")
+      yield* body.moving(Effect.void)
+      yield* gate.pauseUntil(60_000)
+      const waiting = yield* Effect.fork(hold(gate, "read", 0))
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* Effect.timeout(body.moving(Effect.succeed("next")), "1 second")).toBe("next")
+      yield* body.leave
+      yield* TestClock.adjust("50 seconds")
+      yield* Fiber.join(waiting)
+      expect(yield* gate.taken).toEqual(free)
+    })
+  )
+
+  it.effect("a pause that begins while a place is waited for counts too", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 1 })
+      const first = yield* Effect.fork(hold(gate, "read", 1000))
+      yield* TestClock.adjust("1 millis")
+      const second = yield* Effect.fork(hold(gate, "read", 0))
+      yield* TestClock.adjust("1 millis")
+      yield* gate.pauseUntil(30_000)
+      yield* TestClock.adjust("29 seconds")
+      yield* Fiber.join(first)
+      expect((yield* Fiber.poll(second))._tag).toBe("None")
+      expect(yield* gate.taken).toEqual(free)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(second)
+    })
+  )
+
+  it.effect("lends places in the order of those who wait, and a body that is being read keeps its own", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 2 })
+      const busy = yield* gate.enter("read", "bulk")
+      const idle = yield* gate.enter("read", "bulk")
+      yield* busy.moving(Effect.void)
+      yield* idle.moving(Effect.void)
+      const order: Array<string> = []
+      const enter = (name: string, priority: HostGate.Priority) =>
+        Effect.fork(Effect.tap(hold(gate, "read", 1000, priority), () => Effect.sync(() => order.push(name))))
+      const first = yield* enter("bulk", "bulk")
+      const second = yield* enter("small", "small")
+      for (let step = 0; step < 100; step++) {
+        yield* TestClock.adjust("50 millis")
+        expect(yield* Effect.timeoutOption(busy.moving(Effect.succeed(step)), 0)).toEqual(Option.some(step))
+      }
+      expect(order).toEqual(["small", "bulk"])
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      yield* idle.moving(Effect.void)
+      yield* Effect.all([busy.leave, idle.leave])
+      expect(yield* gate.taken).toEqual(free)
     })
   )
 
