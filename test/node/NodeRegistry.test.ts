@@ -1,9 +1,15 @@
+import { mkdir, writeFile } from "node:fs/promises"
+import * as Http from "node:http"
+import * as Path from "node:path"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import * as Keychain from "../../src/auth/Keychain.ts"
@@ -12,13 +18,19 @@ import * as Digest from "../../src/model/Digest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as FetchRegistry from "../../src/node/FetchRegistry.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
+import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as RegistryServer from "../../src/testing/RegistryServer.ts"
+import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as Certificates from "../support/Certificates.ts"
+import * as Folder from "../support/Folder.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 
 const content = new Uint8Array(3 * 1024 * 1024).map((_, index) => index % 251)
 const digest = Digest.fromBytes(content)
 const descriptor = { mediaType: "application/octet-stream", digest, size: content.length }
+
+const started = (options: RegistryServer.RegistryServerOptions) =>
+  Effect.map(Layer.build(RegistryServer.layer(options)), Context.get(RegistryServer.RegistryServer))
 
 /** Pushes a blob and pulls it back. */
 const roundTrip = (host: string, name: string) =>
@@ -64,6 +76,93 @@ describe("NodeRegistry and FetchRegistry", () => {
       assert.isTrue(yield* Effect.isFailure(Effect.provide(ask, strict)))
     })
   )
+
+  it.scopedLive("pushes and pulls over TLS with an authority of its own, and not without it", () =>
+    Effect.gen(function* () {
+      const authority = yield* Certificates.authority("effect-oci test authority")
+      const { certificate, privateKey } = yield* authority.issue(["127.0.0.1"])
+      const server = yield* started({ tls: { cert: certificate, key: privateKey } })
+      const options = { keychain: Keychain.layerAnonymous, dispatcher: { proxy: "none" as const }, retry: { schedule: Schedule.stop } }
+      const trusting = NodeRegistry.layerWith({ ...options, hosts: { [server.host]: { tls: { ca: [authority.certificate] } } } })
+      yield* Effect.provide(roundTrip(server.host, "over/tls"), trusting)
+      assert.isTrue((yield* server.requests).every(({ scheme }) => scheme === "https"))
+      yield* server.clearRequests
+      const error = yield* Effect.flip(Effect.provide(roundTrip(server.host, "over/tls"), NodeRegistry.layerWith(options)))
+      assert.isTrue(error._tag === "TransportError" && error.reason === "tls", error.message)
+      assert.deepStrictEqual(yield* server.requests, [])
+    })
+  )
+
+  describe("the environment", () => {
+    const auth = RegistryOptions.bearer({ users: { [login.username]: { password: login.password } } })
+    const encoded = btoa(`${login.username}:${login.password}`)
+    const authFile = (host: string) => JSON.stringify({ auths: { [host]: { auth: encoded } } })
+
+    /** `NodeRegistry.layer` as a program has it whose environment is this. */
+    const layerIn = (environment: Readonly<Record<string, string>>) =>
+      Layer.provide(Layer.fresh(NodeRegistry.layer), Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))))
+
+    const places: ReadonlyArray<readonly [name: string, file: string, variable: string, value: string]> = [
+      ["$HOME", ".docker/config.json", "HOME", "."],
+      ["$DOCKER_CONFIG", "config.json", "DOCKER_CONFIG", "."],
+      ["podman's $REGISTRY_AUTH_FILE", "auth.json", "REGISTRY_AUTH_FILE", "auth.json"],
+      ["podman's $XDG_RUNTIME_DIR", "containers/auth.json", "XDG_RUNTIME_DIR", "."]
+    ]
+
+    for (const [name, file, variable, value] of places) {
+      it.scopedLive(`credentials are read from the file in ${name}`, () =>
+        Effect.gen(function* () {
+          const server = yield* started({ auth })
+          const folder = yield* Folder.temporary("home")
+          yield* Effect.promise(() => mkdir(Path.dirname(Path.join(folder, file)), { recursive: true }))
+          yield* Effect.promise(() => writeFile(Path.join(folder, file), authFile(server.host)))
+          yield* Effect.provide(roundTrip(server.host, "from/file"), layerIn({ [variable]: Path.join(folder, value) }))
+        })
+      )
+    }
+
+    it.scopedLive("credentials are read from $DOCKER_AUTH_CONFIG", () =>
+      Effect.gen(function* () {
+        const server = yield* started({ auth })
+        yield* Effect.provide(roundTrip(server.host, "from/variable"), layerIn({ DOCKER_AUTH_CONFIG: authFile(server.host) }))
+      })
+    )
+
+    it.scopedLive("without credentials one gets a token, and it allows nothing", () =>
+      Effect.gen(function* () {
+        const server = yield* started({ auth })
+        const folder = yield* Folder.temporary("home")
+        const error = yield* Effect.flip(Effect.provide(roundTrip(server.host, "no/file"), layerIn({ HOME: folder })))
+        assert.strictEqual(error._tag, "Denied")
+      })
+    )
+
+    it.scopedLive("a proxy takes what is not on this machine", () =>
+      Effect.gen(function* () {
+        const server = yield* started({})
+        const targets: Array<string> = []
+        const proxy = yield* LocalServer.make((request, response) => {
+          const url = new URL(request.url ?? "")
+          targets.push(url.host)
+          const { hostname, port } = server.address
+          const { method, headers } = request
+          const onward = Http.request({ hostname, port, method, headers, path: url.pathname + url.search }, (answer) => {
+            response.writeHead(answer.statusCode ?? 502, answer.headers)
+            answer.pipe(response)
+          })
+          request.pipe(onward)
+        })
+        const home = yield* Folder.temporary("home")
+        const hosts = RegistryHosts.layer({ "registry.test": { scheme: "http" } })
+        const through = Layer.provide(layerIn({ HOME: home, HTTP_PROXY: proxy.host }), hosts)
+        yield* Effect.provide(roundTrip("registry.test", "through/proxy"), through)
+        assert.deepStrictEqual([...new Set(targets)], ["registry.test"])
+        const sent = targets.length
+        yield* Effect.provide(roundTrip(server.host, "this/machine"), through)
+        assert.lengthOf(targets, sent)
+      })
+    )
+  })
 
   it.effect("the ready layers can be built", () =>
     Effect.forEach([NodeRegistry.layer, FetchRegistry.layer], (layer) => Effect.scoped(Layer.build(layer)))
