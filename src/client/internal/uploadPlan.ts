@@ -106,13 +106,14 @@ const passing: ReadonlySet<number> = new Set([404, 408, 416, 429, 499, 500, 502,
 /** A refusal of content. @internal */
 export interface Refusal {
   readonly status: number
-  /** The digest did not match: the content is wrong, unless the upload was gone on with where the registry did not expect it. */
+  /** The digest did not match. */
   readonly digestInvalid: boolean
   readonly plan: Plan
   readonly otherPlans: ReadonlyArray<Plan>
   /** Where the refused content began, and how long it was. */
   readonly offset: number
   readonly length: number
+  readonly chunkBytes: number
   readonly minChunkBytes: number
   /** Whether this session was gone on with after a failure. */
   readonly resumed: boolean
@@ -137,6 +138,12 @@ const verdictOnSize = ({ plan, otherPlans, length, minChunkBytes }: Refusal): Ve
   return chunkBytes === undefined ? undefined : { _tag: "chunks", chunkBytes }
 }
 
+/** The content is wrong, or went to a wrong place, or the registry kept but one of several chunks (Amazon ECR and GHCR, by some reports). */
+const verdictOnDigest = ({ resumed, plan, offset, chunkBytes }: Refusal, other: Plan | undefined): Verdict => {
+  if (resumed) return { _tag: "anew" }
+  return plan === "chunked" && offset > chunkBytes && other !== undefined ? { _tag: "plan", plan: other } : { _tag: "up" }
+}
+
 /**
  * A 416 is a wrong offset in the middle of an upload, but «too large» for the first chunk (GHCR); a refusal of the very first content may be a
  * refusal of the plan; a 404 may be a session that is gone.
@@ -150,8 +157,8 @@ export const verdict = (refusal: Refusal): Verdict => {
     const sized = verdictOnSize(refusal)
     if (sized !== undefined) return sized
   }
-  if (refusal.digestInvalid) return { _tag: resumed ? "anew" : "up" }
   const [other] = refusal.otherPlans
+  if (refusal.digestInvalid) return verdictOnDigest(refusal, other)
   const gone = status === 404 && fruitless === 0
   if (first && refusesPlan.has(status) && !gone && other !== undefined) return { _tag: "plan", plan: other }
   if (passing.has(status)) return { _tag: "on" }

@@ -62,6 +62,8 @@ const waitFor = (fruitless: number, retryAfter: Duration.Duration): Effect.Effec
   return Duration.equals(wait, Duration.zero) ? Effect.void : Effect.sleep(wait)
 }
 
+const fromStart = ({ start, replayable }: Content.Content<unknown>): boolean => replayable && start === 0
+
 /** What the registry says it has; none when it does not know the upload any more. */
 const ask = (place: Session.Place, session: Session.Session) => {
   const gone = () => Effect.succeedNone
@@ -110,15 +112,19 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
 
   const plan = () => plans[0] ?? "single"
   const offset = () => slot.current()?.offset ?? 0
+  const currentChunkBytes = () => Math.max(chunkBytes, slot.current()?.minChunkBytes ?? 0)
   const failed = (reason: string) =>
     Session.failed(slot.place(), lastFailure === "" ? reason : `${reason} (the upload broke off: ${lastFailure})`, furthest)
+
+  const remember = () => {
+    if (refusedPlans.size === 0) return
+    learned.refusedPlans.set(registry, new Set([...refusedPlans, ...(learned.refusedPlans.get(registry) ?? [])]))
+  }
 
   /** Another session, from the first byte on. */
   const restart = Effect.fnUntraced(function* (content: Content.Content<unknown>) {
     yield* slot.abandon
-    if (!content.replayable || content.start > 0) {
-      return yield* failed("the content cannot be read again")
-    }
+    if (!fromStart(content)) return yield* failed("the content cannot be read again")
     yield* start
   })
 
@@ -172,10 +178,17 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
       otherPlans: plans.slice(1),
       offset: offset(),
       length,
+      chunkBytes: currentChunkBytes(),
       minChunkBytes: slot.current()?.minChunkBytes ?? 0,
       resumed,
       fruitless
     })
+    if (verdict._tag === "plan" && status !== 413) refusedPlans.add(plan())
+    if ((verdict._tag === "plan" || verdict._tag === "anew") && !fromStart(part.content)) {
+      // This upload is lost; the next one will know.
+      remember()
+      return yield* error
+    }
     const beginAnew = Effect.as(restart(part.content), false)
     switch (verdict._tag) {
       case "up":
@@ -190,7 +203,6 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
         return false
       case "plan":
         if (status === 413) UploadPlans.noteTooLarge(learned.tooLargeBody, registry, length)
-        else refusedPlans.add(plan())
         plans = plans.slice(plans.indexOf(verdict.plan))
         return yield* beginAnew
     }
@@ -201,8 +213,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
 
   const closed = Effect.sync(() => {
     slot.set(undefined)
-    if (refusedPlans.size === 0) return
-    learned.refusedPlans.set(registry, new Set([...refusedPlans, ...(learned.refusedPlans.get(registry) ?? [])]))
+    remember()
   })
 
   const currentSession = Effect.suspend(() => {
@@ -282,7 +293,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
     },
     plan,
     offset,
-    chunkBytes: () => Math.max(chunkBytes, slot.current()?.minChunkBytes ?? 0),
+    chunkBytes: currentChunkBytes,
     resume,
     send,
     pour
