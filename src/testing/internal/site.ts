@@ -20,8 +20,8 @@ import type { Service } from "./storageService.ts"
 export interface ChunkedSession {
   /** Bytes of the first chunk. */
   readonly firstBytes: number
-  /** Bytes the client was told have arrived. */
-  readonly acceptedBytes: number
+  /** Bytes the client was told have arrived, although they were not kept. */
+  readonly lostBytes: number
   /** The last chunk was too short to be followed by another one. */
   readonly short: boolean
 }

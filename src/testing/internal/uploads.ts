@@ -19,7 +19,7 @@ const uploadPath = (upload: Upload) => `/v2/${upload.repository}/blobs/uploads/$
 const told = (site: Site, upload: Upload, sizeBytes: number): number => {
   const chunked = site.chunked.get(upload.id)
   if (chunked === undefined) return sizeBytes
-  return site.uploads.range === "stuck" ? chunked.firstBytes : chunked.acceptedBytes
+  return site.uploads.range === "stuck" ? chunked.firstBytes : sizeBytes + chunked.lostBytes
 }
 
 /** What every answer about an open session tells. */
@@ -46,11 +46,11 @@ const takeBody = <A>(site: Site, take: Take<A>): Effect.Effect<A, Failure> => {
 
 const append = (site: Site, upload: Upload): Effect.Effect<number, Failure> => takeBody(site, upload.append)
 
-/** Reads the body and forgets it. */
-const lose = (site: Site, sizeBytes: number): Effect.Effect<number, Failure> =>
+/** Reads the body and forgets it; how long it was. */
+const lose = (site: Site): Effect.Effect<number, Failure> =>
   takeBody(
     site,
-    Stream.runFold(sizeBytes, (size, bytes) => size + bytes.length)
+    Stream.runFold(0, (size, bytes) => size + bytes.length)
   )
 
 const commit = (site: Site, upload: Upload, digest: Digest.Digest): Effect.Effect<Response, Failure> =>
@@ -113,16 +113,18 @@ const chunkRange = (site: Site) => {
   return range === undefined ? refuse(416, "RANGE_INVALID", `invalid content range ${header}`) : Effect.succeed(range)
 }
 
-/** Takes a chunk, when it is the next one and as long as it says. */
+/** Takes a chunk, when it is the next one and as long as it says; how much the session then holds. */
 const takeChunk = Effect.fnUntraced(function* (
   site: Site,
   upload: Upload,
   range: { readonly start: number; readonly length: number }
 ): Effect.fn.Return<number, Failure> {
   const before = site.chunked.get(upload.id)
-  const sizeBytes = before?.acceptedBytes ?? (yield* upload.info).sizeBytes
-  if (range.start !== sizeBytes) {
-    return yield* outOfOrder(site, upload, sizeBytes, `the chunk starts at ${range.start}, expected ${sizeBytes}`)
+  const { sizeBytes } = yield* upload.info
+  const lostBytes = before?.lostBytes ?? 0
+  const expected = sizeBytes + lostBytes
+  if (range.start !== expected) {
+    return yield* outOfOrder(site, upload, sizeBytes, `the chunk starts at ${range.start}, expected ${expected}`)
   }
   const announced = contentLength(site.request)
   if (announced !== undefined && announced !== range.length) {
@@ -131,11 +133,14 @@ const takeChunk = Effect.fnUntraced(function* (
   if (before?.short === true) {
     return yield* refuse(400, "SIZE_INVALID", `only the last chunk may be shorter than ${site.limits.chunkMinBytes} bytes`)
   }
-  const lost = site.uploads.laterChunks === "lost" && sizeBytes > 0
-  const acceptedBytes = yield* lost ? lose(site, sizeBytes) : append(site, upload)
-  const short = acceptedBytes - sizeBytes < site.limits.chunkMinBytes
-  site.chunked.set(upload.id, { firstBytes: before?.firstBytes ?? acceptedBytes, acceptedBytes, short })
-  return acceptedBytes
+  const lost = site.uploads.laterChunks === "lost" && expected > 0
+  const received = lost ? yield* lose(site) : (yield* append(site, upload)) - sizeBytes
+  site.chunked.set(upload.id, {
+    firstBytes: before?.firstBytes ?? expected + received,
+    lostBytes: lostBytes + (lost ? received : 0),
+    short: received < site.limits.chunkMinBytes
+  })
+  return lost ? sizeBytes : sizeBytes + received
 })
 
 /** `PATCH` of a session: the next chunk, or with no range the whole content as a stream. @internal */
