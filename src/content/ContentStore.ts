@@ -67,6 +67,14 @@ export interface Target<E> extends Exists<E> {
   readonly tag: (descriptor: Descriptor.Descriptor, tag: string) => Effect.Effect<void, E>
 }
 
+/** Takes content that is still being made: its descriptor is known when it has ended. The stream is run once. @since 0.1.0 */
+export interface Streams<E> extends Place {
+  readonly pushStream: <E2 = never, R = never>(
+    content: Stream.Stream<Uint8Array, E2, R>,
+    options?: { readonly mediaType?: string | undefined; readonly onBytes?: PushBlobOptions["onBytes"] }
+  ) => Effect.Effect<Descriptor.Descriptor, E | E2, R>
+}
+
 /** Lists its tags. @since 0.1.0 */
 export interface Tags<E> extends Place {
   readonly tags: Stream.Stream<string, E>
@@ -96,6 +104,9 @@ export interface Deletes<E> extends Place {
 export interface Mounts extends Place {
   readonly mounts: { readonly space: string; readonly name: string }
 }
+
+/** @since 0.1.0 */
+export const hasStreams = <P extends Place, E = unknown>(place: P): place is P & Streams<E> => "pushStream" in place
 
 /** @since 0.1.0 */
 export const hasTags = <P extends Place, E = unknown>(place: P): place is P & Tags<E> => "tags" in place

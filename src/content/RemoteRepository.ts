@@ -30,6 +30,7 @@ export type RemoteError =
 export interface RemoteRepository
   extends ContentStore.Source<RemoteError>,
     ContentStore.Target<RemoteError>,
+    ContentStore.Streams<RemoteError>,
     ContentStore.Tags<RemoteError>,
     ContentStore.Referrers<RemoteError>,
     ContentStore.Deletes<RemoteError>,
@@ -81,6 +82,7 @@ export const over = (client: RegistryClient.Service, repository: Reference.Repos
       ),
     pushBlob: (descriptor, content, options) =>
       Effect.map(client.putBlob(repository, descriptor, content, options), (result) => outcomes[result.outcome]),
+    pushStream: (content, options) => Effect.map(client.putBlobStream(repository, content, options), ({ descriptor }) => descriptor),
     pushManifest: (manifest, options) =>
       Effect.flatMap(Effect.forEach(options?.tags ?? [], Reference.parseTag), (tags) =>
         Effect.asVoid(client.putManifest(repository, manifest, { tags }))
