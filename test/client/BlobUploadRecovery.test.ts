@@ -403,7 +403,7 @@ describe("uploads that break off", () => {
   })
 
   describe("interruption", () => {
-    const uploads: Record<string, () => ReturnType<typeof put>> = {
+    const uploads = {
       single: () => put(content, pieces(content)),
       chunked: () => put(content, pieces(content), chunked),
       "in chunks, once": () => put(content, { once: onceOnly(content) }, chunked),

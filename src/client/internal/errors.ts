@@ -74,12 +74,7 @@ export type ManifestExistsError = Answer<typeof manifestTags> | TransportFailure
 export type GetManifestError = ResolveError
 
 /** Why `putManifest` fails. @since 0.1.0 */
-export type PutManifestError =
-  | Answer<typeof putManifestTags>
-  | TransportFailure
-  | DigestMismatch
-  | MalformedContent
-  | MediaTypeMismatch
+export type PutManifestError = Answer<typeof putManifestTags> | TransportFailure | DigestMismatch | MalformedContent | MediaTypeMismatch
 
 /** Why `deleteManifest` fails. @since 0.1.0 */
 export type DeleteManifestError = PutManifestError

@@ -1,4 +1,4 @@
-import * as Body from "@effect/platform/HttpBody"
+import type * as Body from "@effect/platform/HttpBody"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
