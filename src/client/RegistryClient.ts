@@ -91,7 +91,11 @@ export type {
   ReferrersOptions
 } from "./internal/referrers.ts"
 
-/** @since 0.1.0 */
+/**
+ * The operations of all registries; the registry is part of each repository's name. None requires anything, so a stub replaces the whole.
+ *
+ * @since 0.1.0
+ */
 export interface Service {
   // --- the registry ---
 
@@ -248,7 +252,7 @@ const over = (transport: RegistryTransport.Service): Service => {
   }
 }
 
-/** @since 0.1.0 */
+/** A client over a transport. It remembers what it learns about registries: what they can do, and how they like uploads. @since 0.1.0 */
 export const make: Effect.Effect<Service, never, RegistryTransport.RegistryTransport> = Effect.map(
   RegistryTransport.RegistryTransport,
   over

@@ -25,6 +25,7 @@ import * as UndiciClient from "./UndiciClient.ts"
 /**
  * - `hosts`: settings by host, instead of those of `RegistryHosts` in the context
  * - `keychain`: where credentials come from instead of docker's and podman's files
+ * - `tokenCache`: where tokens are kept instead of in memory
  * - `retry`, `transport`, `dispatcher`: the options of `RetryPolicy`, `RegistryTransport` and `Dispatcher`
  *
  * @since 0.1.0
@@ -32,6 +33,7 @@ import * as UndiciClient from "./UndiciClient.ts"
 export interface Options {
   readonly hosts?: RegistryHosts.Options | undefined
   readonly keychain?: Layer.Layer<Keychain.Keychain> | undefined
+  readonly tokenCache?: Layer.Layer<TokenCache.TokenCache> | undefined
   readonly retry?: RetryPolicy.Options | undefined
   readonly transport?: RegistryTransport.Options | undefined
   readonly dispatcher?: Omit<Dispatcher.Options, "tls"> | undefined
@@ -48,16 +50,16 @@ export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): 
     )
   )
 
-/** @since 0.1.0 */
+/** The client and what it stands on, with other parts than the usual ones. @since 0.1.0 */
 export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
   const keychain = options.keychain ?? Layer.provide(Keychain.layerDockerConfig(), NodeContext.layer)
   const client = RegistryClient.layer.pipe(
     Layer.provideMerge(RegistryTransport.layer(options.transport)),
-    Layer.provide([keychain, TokenCache.layerMemory, RetryPolicy.layer(options.retry), NameResolver.layer]),
+    Layer.provide([keychain, options.tokenCache ?? TokenCache.layerMemory, RetryPolicy.layer(options.retry), NameResolver.layer]),
     Layer.provideMerge(layerHttpClient(options.dispatcher))
   )
   return options.hosts === undefined ? client : Layer.provide(client, RegistryHosts.layer(options.hosts))
 }
 
-/** @since 0.1.0 */
+/** The client and what it stands on, as the environment says: credentials, proxies. @since 0.1.0 */
 export const layer: Layer.Layer<Registry> = layerWith()
