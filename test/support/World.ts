@@ -1,5 +1,6 @@
 /** A client and the registries it talks to, in memory, with all that a test may want to look at. */
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -68,10 +69,13 @@ export const throughTime = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effec
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(self)
     let turns = 0
+    let seconds = 1
     while (Option.isNone(yield* Fiber.poll(fiber))) {
       yield* turn
       // What only needs turns of the event loop is not to see hours pass meanwhile.
-      if (++turns % 20 === 0) yield* TestClock.adjust("1 second")
+      if (++turns % 20 !== 0) continue
+      yield* TestClock.adjust(Duration.seconds(seconds))
+      seconds = Math.min(64, 2 * seconds)
     }
     return yield* Fiber.join(fiber)
   })
