@@ -27,7 +27,8 @@ export type Scheme = typeof Scheme.Type
 
 /**
  * How blobs are uploaded: `single` one `PUT` with the whole body, `streamed` one `PATCH` without `Content-Range`, `chunked` one `PATCH` of
- * `chunkBytes` after another, `auto` single for content of known digest and streamed otherwise, falling back as the registry demands.
+ * `chunkBytes` after another, `auto` single for content of known digest that can be read again and chunked otherwise. Each falls back as
+ * the registry demands. What can be read once is streamed where `single` or `streamed` is set, and cannot be gone on with.
  *
  * @since 0.1.0
  */
