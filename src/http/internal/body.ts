@@ -156,20 +156,22 @@ export const make = (options: {
   })
   const stream = empty ? Stream.empty : Stream.fromChannel(Channel.unwrapScoped(chunks))
 
-  const buffered = Effect.zipRight(
-    claim,
-    Watchdog.guard(
-      watchdog,
-      () => forks.fork(source.arrayBuffer),
-      idleMillis,
-      (exit) => {
-        if (Exit.isFailure(exit)) return broken(exit.cause)
-        const bytes = new Uint8Array(exit.value)
-        return Effect.as(ended(bytes.byteLength), bytes)
-      },
-      overdue
+  const buffered = (limitBytes: number) =>
+    Effect.zipRight(
+      claim,
+      Watchdog.guard(
+        watchdog,
+        () => forks.fork(source.arrayBuffer),
+        idleMillis,
+        (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
+          if (Exit.isFailure(exit)) return broken(exit.cause)
+          const bytes = new Uint8Array(exit.value)
+          const end = ended(bytes.byteLength)
+          return bytes.byteLength > limitBytes ? Effect.failSync(() => errors.tooLarge(limitBytes)) : Effect.as(end, bytes)
+        },
+        overdue
+      )
     )
-  )
   /** Reads on while `wanted` says so. */
   const readWhile = (wanted: (bytes: Uint8Array) => boolean) =>
     Effect.flatMap(open, (next) => {
@@ -202,7 +204,7 @@ export const make = (options: {
     if (empty) return Effect.succeed(new Uint8Array(0))
     if (encoding !== undefined) return refuse(() => errors.encoded(encoding))
     if (declared !== undefined && declared > limitBytes) return refuse(() => errors.tooLarge(limitBytes))
-    return declared !== undefined && declared <= bufferedBytes ? buffered : collected(limitBytes)
+    return declared !== undefined && declared <= bufferedBytes ? buffered(limitBytes) : collected(limitBytes)
   }
 
   const drain = Effect.suspend(() => {

@@ -53,7 +53,6 @@ export interface Exchange {
   readonly status: number
   readonly headers: Headers.Headers
   readonly body: Body.Body
-  readonly source: HttpClientResponse
 }
 
 const credentialHeaders = ["authorization", "proxy-authorization", "cookie", "x-registry-auth"]
@@ -239,6 +238,6 @@ export const open = (
         errors: bodyErrors(request, settings)
       })
       yield* Effect.addFinalizer(body.settle)
-      return { status: source.status, headers, body, source }
+      return { status: source.status, headers, body }
     })
   )

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scheduler from "effect/Scheduler"
@@ -44,7 +45,12 @@ const inlineScheduler = (usual: Scheduler.Scheduler): Scheduler.Scheduler => {
 
 /** Fibers so started can be interrupted, even from a region that cannot. @internal */
 export const make: Effect.Effect<Forks> = Effect.withFiberRuntime((fiber, status) => {
-  const fiberRefs = fiber.getFiberRefs()
+  // Whoever waits for a fiber tells its failure. The runtime would log it as it is: with the request, signature and credentials in it.
+  const fiberRefs = FiberRefs.updateAs(fiber.getFiberRefs(), {
+    fiberId: fiber.id(),
+    fiberRef: FiberRef.unhandledErrorLogLevel,
+    value: Option.none()
+  })
   const runtime = Runtime.make({
     context: fiber.getFiberRef(FiberRef.currentContext),
     runtimeFlags: RuntimeFlags.enable(status.runtimeFlags, RuntimeFlags.Interruption),
