@@ -44,7 +44,7 @@ export const nextPage = (response: Response, path: string): Either.Either<{ read
         operation: response.context.operation,
         method: response.context.method,
         url: sanitizeUrl(response.context.url),
-        target: sanitizeUrl(response.headers["link"] ?? ""),
+        target: sanitizeUrl(/<([^>]*)/.exec(response.headers["link"] ?? "")?.[1] ?? ""),
         reason
       }),
     onRight: (next) => (next === undefined ? {} : { next: cursorOf(next, response, path) })
