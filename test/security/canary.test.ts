@@ -51,7 +51,7 @@ interface Scenario {
   readonly rules?: ReadonlyArray<FaultyHttp.Rule>
   readonly settings?: RegistryHosts.Options
   /** Done once the operations have been run, before they are run again. */
-  readonly then?: Effect.Effect<unknown, never, MemoryRegistry.MemoryRegistry | FaultyHttp.FaultyHttp>
+  readonly meanwhile?: Effect.Effect<unknown, never, MemoryRegistry.MemoryRegistry | FaultyHttp.FaultyHttp>
   /** Secrets beside those of the credentials. */
   readonly secrets?: Secrets
   /** Origins that must have been asked something, so that the attack took place. */
@@ -259,7 +259,7 @@ const scenarios: ReadonlyArray<Scenario> = [
   ),
   {
     name: "the realm moves to another host",
-    then: realmBecomes("https://evil.test/token"),
+    meanwhile: realmBecomes("https://evil.test/token"),
     asks: [realm],
     spares: ["https://evil.test"],
     fails: ["InsecureRealm"]
@@ -420,8 +420,8 @@ describe("canaries", () => {
           Effect.forEach(all, (operation) => Effect.map(inTime(tap.run(operation)), (exit) => exits.push(exit)))
         )
         yield* runAll
-        yield* scenario.then ?? Effect.void
-        if (scenario.then !== undefined) {
+        yield* scenario.meanwhile ?? Effect.void
+        if (scenario.meanwhile !== undefined) {
           yield* TestClock.adjust("2 minutes")
           yield* runAll
         }
