@@ -118,8 +118,21 @@ describe("the files of a layout", () => {
   it.scoped("full names may be tags, as other tools write them", () =>
     Effect.gen(function* () {
       const { layout } = yield* fresh
-      const { descriptor } = yield* push(layout, image, ["docker.io/library/alpine:3.20"])
-      assert.deepStrictEqual(yield* layout.resolve("docker.io/library/alpine:3.20"), descriptor)
+      // The last two have the form of a digest.
+      const names = ["docker.io/library/alpine:3.20", "alpine:3.20", "app:v1"]
+      const { descriptor } = yield* push(layout, image, names)
+      for (const name of names) assert.deepStrictEqual(yield* layout.resolve(name), descriptor)
+    })
+  )
+
+  it.scoped("a tag that is somebody's digest does not stand for it", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const { descriptor } = yield* push(layout, image)
+      const asked = manifestOf(other).digest
+      const entry = { ...descriptor, annotations: { "org.opencontainers.image.ref.name": asked } }
+      yield* promise(() => writeFile(NodePath.join(folder, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [entry] })))
+      assert.include(yield* failure(layout.resolve(asked)), "StoreError")
     })
   )
 })

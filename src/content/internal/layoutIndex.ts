@@ -77,9 +77,14 @@ export const blobFile = (digest: string): Either.Either<readonly ["blobs", strin
 // The grammar of ref.name does not quite cover tags, which may end in a separator.
 const maxRefNameLength = 512
 
+const registeredAlgorithm = /^(?:sha256|sha512|blake3):/
+
+/** Whether a reference is a digest for certain: `app:v1` has the form of one too, and may be a tag. @internal */
+export const isDigest = (reference: string): reference is Digest.Digest => registeredAlgorithm.test(reference) && Digest.isDigest(reference)
+
 /** @internal */
 export const parseTag = (tag: string): Either.Either<string, InvalidReference> =>
-  isTag(tag) || (tag.length <= maxRefNameLength && Annotations.isRefName(tag) && !Digest.isDigest(tag))
+  isTag(tag) || (tag.length <= maxRefNameLength && Annotations.isRefName(tag) && !registeredAlgorithm.test(tag))
     ? Either.right(tag)
     : Either.left(new InvalidReference({ input: tag.slice(0, maxRefNameLength), reason: "it is no tag and no ref.name of a layout" }))
 

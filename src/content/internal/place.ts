@@ -78,7 +78,8 @@ export const reader = (storage: Reading, find: Find = findTag): Reader => {
 
   const resolve = Effect.fnUntraced(function* (reference: string) {
     const index = yield* storage.index
-    const found = Digest.isDigest(reference) ? yield* byDigest(storage, index, reference) : yield* find(index, reference)
+    const named = Index.isDigest(reference) ? Option.none() : yield* find(index, reference)
+    const found = Option.isNone(named) && Digest.isDigest(reference) ? yield* byDigest(storage, index, reference) : named
     return Option.isSome(found) ? found.value : yield* missing(label, "resolve", reference)
   })
 

@@ -1,0 +1,83 @@
+// A tar archive that is being written: entries go to a file beside, one after the other, and it takes its place when it is complete.
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { StoreError } from "../../model/RegistryError.ts"
+import { fromPlatform, storeError } from "./localError.ts"
+import * as TarHeader from "./tarHeader.ts"
+
+/** Writes the content of an entry, unit by unit. @internal */
+export type Write = (bytes: Uint8Array) => Effect.Effect<void, StoreError>
+
+/** @internal */
+export interface TarWriter {
+  /**
+   * Appends one entry, one at a time. The header goes before its content last, so that neither size nor name need to be known at first: the
+   * name is what `fill` gives, at most 100 bytes unless `expected` says it before. When it fails or gives none, nothing is there.
+   */
+  readonly append: <E, R>(
+    fill: (write: Write) => Effect.Effect<string | undefined, E, R>,
+    expected?: string
+  ) => Effect.Effect<void, StoreError | E, R>
+  readonly appendBytes: (name: string, bytes: Uint8Array) => Effect.Effect<void, StoreError>
+  /** Ends the archive and puts it in its place. */
+  readonly commit: Effect.Effect<void, StoreError>
+}
+
+/** What is not committed when the scope closes is removed. @internal */
+export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
+  const failed = fromPlatform(label, "write")
+  const beside = paths.join(paths.dirname(target), `.${globalThis.crypto.randomUUID()}.part`)
+  yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(beside, { force: true })))
+  // Closed before it is renamed: not every system renames open files.
+  const opened = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
+  const file = yield* fs.open(beside, { flag: "wx+" }).pipe(Scope.extend(opened), Effect.mapError(failed))
+  const turn = yield* Effect.makeSemaphore(1)
+  let end = 0
+  let isOpen = true
+
+  const writeAt = (offset: number, bytes: Uint8Array) =>
+    Effect.zipRight(file.seek(BigInt(offset), "start"), Effect.mapError(file.writeAll(bytes), failed))
+
+  const requireOpen = Effect.suspend(() => (isOpen ? Effect.void : storeError(label, "write", "the archive is complete")))
+
+  const append: TarWriter["append"] = (fill, expected = "") =>
+    turn.withPermits(1)(
+      Effect.gen(function* () {
+        yield* requireOpen
+        const start = end + TarHeader.encode(expected, 0).length
+        let sizeBytes = 0
+        const name = yield* fill((bytes) => {
+          const offset = start + sizeBytes
+          sizeBytes += bytes.length
+          return writeAt(offset, bytes)
+        })
+        if (name === undefined) return
+        const padding = TarHeader.paddedBytes(sizeBytes) - sizeBytes
+        if (padding > 0) yield* writeAt(start + sizeBytes, new Uint8Array(padding))
+        yield* writeAt(end, TarHeader.encode(name, sizeBytes))
+        end = start + sizeBytes + padding
+      })
+    )
+
+  const commit = turn.withPermits(1)(
+    Effect.gen(function* () {
+      yield* requireOpen
+      isOpen = false
+      yield* writeAt(end, TarHeader.trailer())
+      // What an entry that failed has left behind.
+      yield* Effect.mapError(file.truncate(BigInt(end + TarHeader.trailer().length)), failed)
+      yield* Scope.close(opened, Exit.void)
+      yield* Effect.mapError(fs.rename(beside, target), failed)
+    })
+  )
+
+  const made: TarWriter = {
+    append,
+    appendBytes: (name, bytes) => append((write) => Effect.as(bytes.length === 0 ? Effect.void : write(bytes), name), name),
+    commit
+  }
+  return made
+})
