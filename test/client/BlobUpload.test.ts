@@ -250,8 +250,9 @@ describe("BlobUpload", () => {
             expect(yield* Uploads.holds(content)).toBe(false)
             expect(yield* Uploads.holds(wrong)).toBe(false)
             expect(yield* openUploads).toBe(0)
-            // It is not tried in other ways.
-            expect((yield* Uploads.requests("POST")).length).toBe(1)
+            // It is not tried in other ways, unless the registry may have lost chunks of it.
+            const doubtful = plan === "chunked" && !name.includes("once")
+            expect((yield* Uploads.requests("POST")).length).toBe(doubtful ? 2 : 1)
           }).pipe(Effect.provide(Registries.layer()))
         )
 
@@ -678,18 +679,22 @@ describe("BlobUpload", () => {
       }).pipe(Effect.provide(Registries.layer()))
     )
 
-    it.effect("a source may reuse its buffer", () =>
+    it.effect("in pieces of any size", () =>
       Effect.gen(function* () {
-        const buffer = new Uint8Array(10)
-        const source = Stream.range(0, 19).pipe(
-          Stream.rechunk(1),
-          Stream.map((index) => {
-            buffer.set(content.subarray(index * 10, (index + 1) * 10))
-            return buffer
-          })
-        )
-        expect((yield* putStream(source, { chunkBytes: 64 })).descriptor).toEqual(blob)
-        expect(yield* Uploads.holds(content)).toBe(true)
+        const large = bytesOf(400_000)
+        const cuts = [1, 2, 3, 20_000, 5, 70_000, 16_384, 16_383, 100_000, 0, 7]
+        const parts = cuts.map((_, index) => {
+          const start = cuts.slice(0, index).reduce((sum, length) => sum + length, 0)
+          return large.subarray(start, index === cuts.length - 1 ? large.byteLength : start + (cuts[index] ?? 0))
+        })
+        for (const chunkBytes of [64, 65_536, 100_001, 1_000_000]) {
+          const registry = yield* MemoryRegistry.MemoryRegistry
+          yield* registry.reset
+          const bytes = chunkBytes === 64 ? large.subarray(0, 600) : large
+          const source = chunkBytes === 64 ? pieces(bytes, 10) : Stream.fromIterable(parts)
+          expect((yield* putStream(source, { chunkBytes })).descriptor).toEqual(descriptorOf(bytes))
+          expect(yield* Uploads.holds(bytes)).toBe(true)
+        }
       }).pipe(Effect.provide(Registries.layer()))
     )
 

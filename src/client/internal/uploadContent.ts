@@ -26,8 +26,8 @@ export type Blocks = ReadonlyArray<Uint8Array>
 
 type Bytes = Chunk.Chunk<Uint8Array>
 
-/** Progress is seen, and a connection known to be alive, block by block. @internal */
-export const blockBytes = 256 * 1024
+/** Progress is seen, and a connection known to be alive, in steps of this size. */
+const blockBytes = 256 * 1024
 
 const type = "application/octet-stream"
 
@@ -51,8 +51,25 @@ export const slice = (blocks: Iterable<Uint8Array>, from: number, to: number): B
   return parts
 }
 
+/** Blocks side by side, up to the size in which progress is seen. */
+const groups = (blocks: Blocks): ReadonlyArray<Bytes> => {
+  const chunks: Array<Bytes> = []
+  let group: Array<Uint8Array> = []
+  let size = 0
+  for (const block of blocks) {
+    if (size > 0 && size + block.byteLength > blockBytes) {
+      chunks.push(Chunk.unsafeFromArray(group))
+      group = []
+      size = 0
+    }
+    group.push(block)
+    size += block.byteLength
+  }
+  return size === 0 ? chunks : [...chunks, Chunk.unsafeFromArray(group)]
+}
+
 const counted = (blocks: Blocks, onBytes: (count: number) => void): Stream.Stream<Uint8Array> =>
-  Stream.mapChunks(Stream.fromChunks(...blocks.map(Chunk.of)), (chunk) => {
+  Stream.mapChunks(Stream.fromChunks(...groups(blocks)), (chunk) => {
     onBytes(sizeOf(chunk))
     return chunk
   })

@@ -2,11 +2,10 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { type Blocks, blockBytes, slice } from "./uploadContent.ts"
+import { type Blocks, slice } from "./uploadContent.ts"
 
 /**
- * Reads a stream that can be run once in parts of a size. The bytes are copied into blocks of our own, as the source may reuse its buffers
- * while a part waits for the registry.
+ * Reads a stream that can be run once in parts of a size.
  *
  * @internal
  */
@@ -17,9 +16,15 @@ export interface Reader<E> {
   readonly rest: Stream.Stream<Uint8Array, E>
 }
 
-/** Fills blocks up to a size. */
+/** Larger pieces are kept as they are; smaller ones, of which a part may have very many, are copied together. */
+const largePieceBytes = 16 * 1024
+
+const gatheredBytes = 64 * 1024
+
+/** Pieces of content up to a size. */
 class Filling {
-  readonly blocks: Array<Uint8Array> = []
+  private readonly blocks: Array<Uint8Array> = []
+  private gathered: Uint8Array | undefined
   private used = 0
   private left: number
 
@@ -31,32 +36,35 @@ class Filling {
     return this.left === 0
   }
 
-  private room(): Uint8Array {
-    const block = this.blocks[this.blocks.length - 1]
-    if (block !== undefined && this.used < block.byteLength) return block
-    const fresh = new Uint8Array(Math.min(blockBytes, this.left))
-    this.blocks.push(fresh)
-    this.used = 0
-    return fresh
-  }
-
-  /** Copies what fits and returns how much that was. */
+  /** Takes what fits and returns how much that was. */
   add(bytes: Uint8Array): number {
-    const wanted = Math.min(bytes.byteLength, this.left)
-    for (let done = 0; done < wanted; ) {
-      const block = this.room()
-      const count = Math.min(wanted - done, block.byteLength - this.used)
-      block.set(bytes.subarray(done, done + count), this.used)
-      this.used += count
-      this.left -= count
-      done += count
+    const piece = bytes.subarray(0, this.left)
+    this.left -= piece.byteLength
+    if (piece.byteLength >= largePieceBytes) {
+      this.seal()
+      this.blocks.push(piece)
+    } else {
+      this.gather(piece)
     }
-    return wanted
+    return piece.byteLength
   }
 
-  get result(): Blocks {
-    const last = this.blocks.length - 1
-    return this.blocks.map((block, index) => (index === last ? block.subarray(0, this.used) : block))
+  private gather(piece: Uint8Array): void {
+    if (this.used + piece.byteLength > gatheredBytes) this.seal()
+    this.gathered ??= new Uint8Array(gatheredBytes)
+    this.gathered.set(piece, this.used)
+    this.used += piece.byteLength
+  }
+
+  private seal(): void {
+    if (this.gathered !== undefined && this.used > 0) this.blocks.push(this.gathered.subarray(0, this.used))
+    this.gathered = undefined
+    this.used = 0
+  }
+
+  result(): Blocks {
+    this.seal()
+    return this.blocks
   }
 }
 
@@ -94,7 +102,7 @@ export const make = <E>(
   const fill = (filling: Filling): Effect.Effect<Blocks, E> =>
     Effect.suspend(() => {
       move(filling)
-      return filling.full || ended ? Effect.succeed(filling.result) : Effect.zipRight(more, fill(filling))
+      return filling.full || ended ? Effect.succeed(filling.result()) : Effect.zipRight(more, fill(filling))
     })
 
   return {
