@@ -37,7 +37,7 @@ const withAuthorization = (headers: TransportRequest["headers"], authorization: 
 /** A place at the host, given back when the scope closes or before. */
 const enter = (gate: HostGate, request: TransportRequest): Effect.Effect<Pass, never, Scope.Scope> => {
   const lane = request.method === "GET" || request.method === "HEAD" ? "read" : "write"
-  return Effect.acquireRelease(Effect.interruptible(gate.enter(lane, request.priority ?? "small")), ({ leave }) => leave)
+  return Effect.acquireRelease(gate.enter(lane, request.priority ?? "small"), ({ leave }) => leave)
 }
 
 /** Lends the place while the consumer of the body rests, and gives it back at the end of the body. */

@@ -95,7 +95,7 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
   const mayFallBack = settings.scheme === "auto" && Reference.mayUsePlainHttp(host)
   const reach = mayFallBack ? Ping.eitherScheme(send) : from(settings.scheme === "http" ? "http" : "https")
   const once = Effect.gen(function* () {
-    const pass = yield* Effect.acquireRelease(Effect.interruptible(gate.enter("read", "small")), ({ leave }) => leave)
+    const pass = yield* Effect.acquireRelease(gate.enter("read", "small"), ({ leave }) => leave)
     const [scheme, response] = yield* pass.moving(reach)
     const heard: Heard & { readonly scheme: Ping.Scheme } = {
       scheme,

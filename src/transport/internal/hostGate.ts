@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
  * @internal
  */
 export interface HostGate {
-  /** Waits for a place. The place must be given back with `Pass.leave`. */
+  /** Waits for a place, interruptibly. The place must be given back with `Pass.leave`, so this is the acquisition of a resource. */
   readonly enter: (lane: Lane, priority: Priority) => Effect.Effect<Pass>
   /** Nothing starts before this time, in epoch milliseconds. */
   readonly pauseUntil: (millis: number) => Effect.Effect<void>
@@ -181,10 +181,12 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
         Effect.zipRight(pauseLeft),
         Effect.flatMap((left) => (left > 0 ? Effect.zipRight(leave, admitted) : Effect.void))
       )
-      return Effect.zipRight(admitted, slot).pipe(
+      return Effect.interruptible(Effect.zipRight(admitted, slot)).pipe(
         // A place that was given in the very moment of the interruption is given back.
         Effect.onInterrupt(() => leave),
-        Effect.as(pass)
+        Effect.as(pass),
+        // No interruption between this and the caller, who knows nothing of the place yet.
+        Effect.uninterruptible
       )
     })
 
