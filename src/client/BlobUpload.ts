@@ -32,7 +32,8 @@ import * as Transfer from "./internal/uploadTransfer.ts"
  * - bytes in memory
  * - a stream that gives the same bytes each time it is run
  * - `{ from }`: a stream from an offset on, so that a resumed upload reads only what is missing (files)
- * - `{ once }`: a stream that can be run once; it leaves in chunks that are kept until the registry has them
+ * - `{ once }`: a stream that can be run once; it leaves in chunks that are kept until the registry has them, at most two at a time. Where the
+ *   plan is `single` or `streamed`, or the registry takes no chunks, it leaves in one request, and a connection that breaks is `UploadFailed`
  *
  * @since 0.1.0
  */
@@ -54,7 +55,8 @@ export interface UploadSession {
  * - `plan`, `chunkBytes`: instead of the host's settings
  * - `maxResumes`: how often in a row sending may fail without one more byte being stored, default 5
  * - `onBytes`: told how many bytes leave, those that are sent again included
- * - `session`: an upload to go on with; `onSession`: told where the upload is, to keep it; `keepSession`: an upload that fails is not cancelled
+ * - `session`: an upload to go on with; `onSession`: told where the upload is, to keep it; `keepSession`: an upload that fails or is
+ *   interrupted is not cancelled
  *
  * @since 0.1.0
  */

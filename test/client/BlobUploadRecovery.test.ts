@@ -270,6 +270,29 @@ describe("uploads that break off", () => {
       }).pipe(Effect.provide(Registries.layer()))
     )
 
+    it.effect("are begun anew with one place at the host, which is given back in between", () =>
+      Effect.gen(function* () {
+        yield* Uploads.setRules(...vanish(1))
+        yield* put(content, content, chunked)
+        expect(yield* holds(content)).toBe(true)
+        // The first failure is not waited after, the second one is.
+        const failedTwice = yield* Deferred.make<void>()
+        const unavailable = Fault.respond(503)
+        const unavailableAgain = Fault.custom("unavailable again", (exchange) =>
+          Effect.zipRight(Deferred.succeed(failedTwice, undefined), unavailable.apply(exchange))
+        )
+        const once = { method: "PUT", count: 1 }
+        yield* Uploads.setRules({ match: once, fault: unavailable }, { match: once, fault: unavailableAgain })
+        const waiting = yield* Effect.fork(put(bytesOf(50)))
+        yield* Deferred.await(failedTwice)
+        // Another upload is not kept from its place by one that waits.
+        expect((yield* put(bytesOf(60))).outcome).toBe("uploaded")
+        expect(Option.isNone(yield* Fiber.poll(waiting))).toBe(true)
+        yield* TestClock.adjust("1 second")
+        expect((yield* Fiber.join(waiting)).outcome).toBe("uploaded")
+      }).pipe(Effect.provide(Registries.layer({ settings: { "registry.test": { concurrency: 1 } } })))
+    )
+
     it.effect("that vanish end an upload whose content cannot be read again", () =>
       Effect.gen(function* () {
         yield* Uploads.setRules(...vanish(1))

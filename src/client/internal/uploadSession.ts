@@ -8,7 +8,7 @@ import { parseUploadRange } from "../../http/internal/contentRange.ts"
 import * as Location from "../../http/internal/location.ts"
 import * as Digest from "../../model/Digest.ts"
 import type * as Reference from "../../model/Reference.ts"
-import { UploadFailed } from "../../model/RegistryError.ts"
+import { type ResponseError, type UnknownRegistryError, UploadFailed } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { type PutBlobError, uploadTags } from "./errors.ts"
 
@@ -125,11 +125,24 @@ export const mount = (place: Place, digest: Digest.Digest, options: MountOptions
   return begin(place, queryOf([`mount=${enc(digest)}`, ...from, ...origin, ...algorithmParameter(Digest.algorithm(digest))]), options.retry)
 }
 
-/** What came of sending content. @internal */
-export type Sent =
-  | { readonly _tag: "Stored"; readonly session: Session }
-  /** The registry refused it. */
-  | { readonly _tag: "Refused"; readonly response: RegistryTransport.TransportResponse }
+/** Content that was refused; nothing of the request is held any more. @internal */
+export interface Refused {
+  readonly _tag: "Refused"
+  readonly status: number
+  readonly error: ResponseError<(typeof uploadTags)[number]> | UnknownRegistryError
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/** What came of sending content: where the session is now, or why it was refused. @internal */
+export type Sent = { readonly _tag: "Stored"; readonly session: Session } | Refused
+
+const refusal = (response: RegistryTransport.TransportResponse): Effect.Effect<Sent> =>
+  Effect.map(Effect.flip(response.fail(uploadTags)), (error) => ({
+    _tag: "Refused",
+    status: response.status,
+    error,
+    retryAfter: response.retryAfter
+  }))
 
 /** Content for one request. @internal */
 export interface Piece {
@@ -168,11 +181,11 @@ export const patch = Effect.fnUntraced(function* (
   piece: Piece
 ): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
   const response = yield* transfer(place, "PATCH", session.location, session, piece)
-  if (response.status !== 201 && response.status !== 202 && response.status !== 204) return { _tag: "Refused", response }
+  if (response.status !== 201 && response.status !== 202 && response.status !== 204) return yield* refusal(response)
   yield* response.discard
   const location = yield* locationOf(place, response, session.offset)
   return { _tag: "Stored", session: { ...session, location, offset: session.offset + (piece.length ?? 0) } }
-})
+}, Effect.scoped)
 
 /** The closing `PUT`, with the rest of the content if there is any. @internal */
 export const finish = Effect.fnUntraced(function* (
@@ -182,10 +195,10 @@ export const finish = Effect.fnUntraced(function* (
   piece: Piece
 ): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
   const response = yield* transfer(place, "PUT", Location.withDigest(session.location, digest), session, piece)
-  if (response.status !== 201) return { _tag: "Refused", response }
+  if (response.status !== 201) return yield* refusal(response)
   yield* response.discard
   return { _tag: "Stored", session: { ...session, offset: session.offset + (piece.length ?? 0) } }
-})
+}, Effect.scoped)
 
 /**
  * How far the registry got (distribution-spec «Pushing a blob in chunks»): where the session goes on, and how many bytes it says it has;

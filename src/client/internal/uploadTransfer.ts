@@ -4,9 +4,8 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Digest from "../../model/Digest.ts"
 import type { SizeMismatch } from "../../model/RegistryError.ts"
-import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { existsForUpload } from "./blobExists.ts"
-import { type PutBlobError, uploadTags } from "./errors.ts"
+import type { PutBlobError } from "./errors.ts"
 import * as Content from "./uploadContent.ts"
 import * as UploadPlans from "./uploadPlan.ts"
 import * as Session from "./uploadSession.ts"
@@ -167,9 +166,8 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
       return Effect.zipRight(waitFor(fruitless, asked), recovering)
     })
 
-  const refused = Effect.fnUntraced(function* (part: Part<unknown>, response: RegistryTransport.TransportResponse, length: number) {
-    const { status, retryAfter } = response
-    const error = yield* Effect.flip(response.fail(uploadTags))
+  const refused = Effect.fnUntraced(function* (part: Part<unknown>, refusal: Session.Refused, length: number) {
+    const { status, error, retryAfter } = refusal
     if (!part.content.replayable) return yield* error
     const verdict = UploadPlans.verdict({
       status,
@@ -241,11 +239,11 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
       const broken = content.broken()
       if (broken !== undefined) return yield* Effect.failCause(broken)
       if (Either.isLeft(outcome)) return yield* broke(part, outcome.left)
-      if (outcome.right._tag === "Refused") return yield* refused(part, outcome.right.response, length)
+      if (outcome.right._tag === "Refused") return yield* refused(part, outcome.right, length)
       confirmed = outcome.right.session.offset
       moveTo(outcome.right.session)
       return closing
-    }).pipe(Effect.scoped)
+    })
 
   const sent = ({ content, digest }: Part<unknown>): boolean => {
     if (digest !== undefined) return false
@@ -270,10 +268,10 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
         yield* broke({ content: Content.fromBlocks(sentBytes(), [], () => {}) }, outcome.left)
         return
       }
-      if (outcome.right._tag === "Refused") return yield* outcome.right.response.fail(uploadTags)
+      if (outcome.right._tag === "Refused") return yield* outcome.right.error
       confirmed = sentBytes()
       moveTo({ ...outcome.right.session, offset: confirmed })
-    }).pipe(Effect.scoped)
+    })
 
   const resume: Transfer["resume"] = (sizeBytes, digest) =>
     Effect.suspend(() => {
