@@ -70,7 +70,8 @@ interface Issued {
 }
 
 const memory = 1000
-const answerLifeMillis = 60_000
+/** A token refused this soon after it was fetched in answer to a 401 will not be taken later either; an older one may just have ended. */
+const answerLifeMillis = 1000
 
 const isSupported = (challenge: Challenge.Challenge) => Challenge.isBearer(challenge) || Challenge.isBasic(challenge)
 
