@@ -1,12 +1,24 @@
 import { gunzipSync, gzipSync } from "node:zlib"
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "effect/FastCheck"
 import * as Stream from "effect/Stream"
 import { decompress, gunzip, gzip, sniff } from "../../src/content/internal/compression.ts"
-import { archive, bytesOf, utf8 } from "../image/samples.ts"
+import { fromWeb, through } from "../../src/content/internal/transform.ts"
+import { encode as utf8 } from "./sampleImages.ts"
+
+const bytesOf = <E, R>(stream: Stream.Stream<Uint8Array, E, R>): Effect.Effect<Buffer, E, R> =>
+  Effect.map(Stream.runCollect(stream), (chunk) => Buffer.concat(Chunk.toReadonlyArray(chunk)))
+
+/** Bytes of a length, told apart by their first ones. */
+const archive = (name: string, length = 2048): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  bytes.set(utf8(name).subarray(0, length))
+  return bytes
+}
 
 // Each run packs and unpacks several times.
 const runs = { fastCheck: { numRuns: 25 } }
@@ -152,6 +164,33 @@ describe("gzip and gunzip", () => {
       yield* Stream.runDrain(Stream.take(gzip(endless), 1))
       yield* Stream.runDrain(Stream.take(decompress(Stream.concat(Stream.make(gzipSync(archive("head"))), endless)), 1))
       expect(ended).toBe(2)
+    })
+  )
+
+  it.live("who stops reading while bytes are on their way ends nothing else", () =>
+    Effect.gen(function* () {
+      const packed = gzipSync(Buffer.alloc(32 * 1024 * 1024))
+      for (let run = 0; run < 20; run++) {
+        yield* Stream.runDrain(Stream.take(gunzip(Stream.make(packed)), 1))
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      }
+    })
+  )
+})
+
+// What runtimes without `node:zlib` have.
+describe("the transforms of the web", () => {
+  const web = through<Error>(
+    () => fromWeb(new DecompressionStream("gzip")),
+    (cause) => Cause.fail(cause instanceof Error ? cause : new Error(String(cause)))
+  )
+
+  it.effect("unpack the same", () =>
+    Effect.gen(function* () {
+      const plain = archive("web", 300_000)
+      expect((yield* bytesOf(web(inParts(gzipSync(plain), 100)))).equals(plain)).toBe(true)
+      expect(yield* Effect.flip(bytesOf(web(inParts(gzipSync(plain).subarray(0, -3), 100))))).toBeInstanceOf(Error)
+      expect(yield* Effect.flip(bytesOf(web(Stream.fail("the network"))))).toBe("the network")
     })
   )
 })

@@ -59,25 +59,48 @@ export const collect = <E, R>(self: Stream.Stream<Uint8Array, E, R>): Effect.Eff
     )
   })
 
-/** Runs the stream and writes what comes in large units. @internal */
+/** How files are read: large units, and few of them ahead, since each is memory of its own. @internal */
+export const reading = { chunkSize: unitBytes, bufferSize: 2 }
+
+/**
+ * Runs the stream and writes what comes in large units. What is given to `write` is overwritten once it is done.
+ *
+ * @internal
+ */
 export const pour = <E, R, E2>(
   self: Stream.Stream<Uint8Array, E, R>,
   write: (bytes: Uint8Array) => Effect.Effect<void, E2>
 ): Effect.Effect<void, E | E2, R> =>
   Effect.suspend(() => {
-    let parts: Array<Uint8Array> = []
-    let sizeBytes = 0
+    // One for all units: to allocate each anew costs more than to fill it.
+    let unit: Uint8Array | undefined
+    let filled = 0
+
     const flush = Effect.suspend(() => {
-      const unit = concat(parts, sizeBytes)
-      parts = []
-      sizeBytes = 0
-      return unit.length === 0 ? Effect.void : write(unit)
+      const part = unit?.subarray(0, filled)
+      filled = 0
+      return part === undefined || part.length === 0 ? Effect.void : write(part)
     })
-    return Stream.runForEachChunk(self, (chunk) => {
-      for (const bytes of chunk) {
-        parts.push(bytes)
-        sizeBytes += bytes.length
-      }
-      return sizeBytes < unitBytes ? Effect.void : flush
-    }).pipe(Effect.zipRight(flush))
+
+    /** Takes what there is room for, and says what is left. */
+    const fill = (bytes: Uint8Array): Uint8Array => {
+      unit ??= new Uint8Array(unitBytes)
+      const part = bytes.subarray(0, unitBytes - filled)
+      unit.set(part, filled)
+      filled += part.length
+      return bytes.subarray(part.length)
+    }
+
+    const put = (bytes: Uint8Array): Effect.Effect<void, E2> => {
+      if (filled === 0 && bytes.length >= unitBytes) return write(bytes)
+      const left = fill(bytes)
+      return filled < unitBytes
+        ? Effect.void
+        : Effect.zipRight(
+            flush,
+            Effect.suspend(() => put(left))
+          )
+    }
+
+    return Stream.runForEach(self, put).pipe(Effect.zipRight(flush))
   })

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { LimitExceeded, type StoreError } from "../../model/RegistryError.ts"
-import { pour, unitBytes } from "./blobBytes.ts"
+import { pour, reading } from "./blobBytes.ts"
 import { fromPlatform, isReason, missing, storeError } from "./localError.ts"
 
 /** A path below the folder, by its parts; each part is a name without `/`. @internal */
@@ -110,7 +110,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
         Effect.map(inside(parts, "read"), (real) =>
           Option.isNone(real)
             ? Stream.fail(missing(label, "read", parts.join("/")))
-            : Stream.mapError(fs.stream(real.value, { chunkSize: unitBytes }), fromPlatform(label, "read"))
+            : Stream.mapError(fs.stream(real.value, reading), fromPlatform(label, "read"))
         )
       ),
     readSmall: Effect.fnUntraced(function* (parts, limitBytes) {

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { LimitExceeded, MalformedContent, type StoreError } from "../../model/RegistryError.ts"
-import { collect, limited, pour, unitBytes } from "./blobBytes.ts"
+import { collect, limited, pour, reading } from "./blobBytes.ts"
 import { decompress, sniff } from "./compression.ts"
 import { fromPlatform } from "./localError.ts"
 import * as TarIndex from "./tarIndex.ts"
@@ -36,10 +36,7 @@ export const open = Effect.fnUntraced(function* (file: string, label: string, un
   const stream = (path: string, offset: number, sizeBytes: number) =>
     sizeBytes === 0
       ? Stream.empty
-      : Stream.mapError(
-          fs.stream(path, { offset, bytesToRead: sizeBytes, chunkSize: Math.min(unitBytes, sizeBytes) }),
-          fromPlatform(label, "read")
-        )
+      : Stream.mapError(fs.stream(path, { ...reading, offset, bytesToRead: sizeBytes }), fromPlatform(label, "read"))
 
   const head = [...(yield* collect(stream(file, 0, 4)))]
   const refused = foreign.find(([_, magic]) => magic.every((byte, at) => head[at] === byte))
@@ -47,9 +44,7 @@ export const open = Effect.fnUntraced(function* (file: string, label: string, un
 
   const unpack = Effect.gen(function* () {
     const path = yield* Effect.mapError(fs.makeTempFileScoped({ prefix: "effect-oci-" }), failed)
-    const content = fs
-      .stream(file, { chunkSize: unitBytes })
-      .pipe(Stream.mapError(failed), decompress, limited("the unpacked archive", unpackedLimitBytes))
+    const content = fs.stream(file, reading).pipe(Stream.mapError(failed), decompress, limited("the unpacked archive", unpackedLimitBytes))
     yield* Effect.scoped(
       Effect.flatMap(Effect.mapError(fs.open(path, { flag: "w" }), failed), (unpacked) =>
         pour(content, (bytes) => Effect.mapError(unpacked.writeAll(bytes), failed))
