@@ -21,19 +21,20 @@ export type Place<E> = Pick<ContentStore.Source<E>, "label" | "fetchManifest" | 
 /** `data` that is not what the descriptor says. @internal */
 export type DataError = MalformedContent | SizeMismatch | DigestMismatch | InvalidDigest
 
-/** @internal */
+/** The place is not asked before the stream is run. @internal */
 export const blobOf = <E>(
   place: Pick<Place<E>, "fetchBlob">,
   descriptor: Descriptor.Descriptor
-): Stream.Stream<Uint8Array, E | DataError> =>
-  descriptor.data === undefined
-    ? place.fetchBlob(descriptor)
-    : Stream.unwrap(
-        Effect.map(
-          Descriptor.content(descriptor),
-          Option.match({ onNone: () => place.fetchBlob(descriptor), onSome: (bytes): Stream.Stream<Uint8Array, E> => Stream.make(bytes) })
-        )
-      )
+): Stream.Stream<Uint8Array, E | DataError> => {
+  const fetched = Stream.suspend(() => place.fetchBlob(descriptor))
+  if (descriptor.data === undefined) return fetched
+  return Stream.unwrap(
+    Effect.map(
+      Descriptor.content(descriptor),
+      Option.match({ onNone: () => fetched, onSome: (bytes): Stream.Stream<Uint8Array, E> => Stream.make(bytes) })
+    )
+  )
+}
 
 /** A blob that is a document; it must not be larger than the limit. @internal */
 export const bytesOf = <E>(
@@ -51,15 +52,11 @@ export const manifestOf = <E>(
   place: Pick<Place<E>, "fetchManifest">,
   descriptor: Descriptor.Descriptor
 ): Effect.Effect<Manifest.Manifest, E | DataError | MediaTypeMismatch> =>
-  descriptor.data === undefined
-    ? place.fetchManifest(descriptor)
-    : Effect.flatMap(
-        Descriptor.content(descriptor),
-        Option.match({
-          onNone: (): Effect.Effect<Manifest.Manifest, E | DataError | MediaTypeMismatch> => place.fetchManifest(descriptor),
-          onSome: (bytes) => Manifest.decodeVerified(bytes, { digest: descriptor.digest, contentType: descriptor.mediaType })
-        })
-      )
+  Effect.gen(function* () {
+    const inside = yield* Descriptor.content(descriptor)
+    if (Option.isNone(inside)) return yield* place.fetchManifest(descriptor)
+    return yield* Manifest.decodeVerified(inside.value, { digest: descriptor.digest, contentType: descriptor.mediaType })
+  })
 
 /**
  * The effect, until it has succeeded; its value from then on. Failures are not kept, and who waits while another runs it may be interrupted
