@@ -63,7 +63,7 @@ export interface FetchOptions {
   readonly policy?: Platform.Policy | undefined
 }
 
-/** The longest config that is read: as long as the longest manifest, and twice that. @since 0.1.0 */
+/** The longest config that is read: twice the longest manifest. @since 0.1.0 */
 export const configLimitBytes = 8 * 1024 * 1024
 
 const maxManifests = 10_000
