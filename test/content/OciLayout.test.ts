@@ -304,20 +304,24 @@ describe("writers at the same time", () => {
   const addElsewhere = (folder: string, name: string, count: number) =>
     Program.run(process.execPath, ["--import", tsx, "-C", "effect-oci/source", program, folder, name, String(count)])
 
-  it.scopedLive("several processes, from the making of the layout on: none of their entries is lost", () =>
-    Effect.gen(function* () {
-      const folder = NodePath.join(yield* Folder.temporary("layout"), "shared")
-      const names = ["a", "b", "c"]
-      yield* Effect.forEach(names, (name) => addElsewhere(folder, name, 12), { concurrency: "unbounded" })
-      const layout = yield* open(folder)
-      assert.deepStrictEqual(yield* tags(layout), names.flatMap((name) => Array.from({ length: 12 }, (_, at) => `${name}-${at}`)).sort())
-      assert.deepStrictEqual((yield* promise(() => readdir(folder))).sort(), ["blobs", "index.json", "oci-layout"])
-      for (const tag of ["a-0", "c-11"]) {
-        const manifest = manifestOf(DirImage.fromLayers([encode(tag), encode("the same in all of them")]))
-        assert.strictEqual((yield* layout.fetchManifest(tag)).digest, manifest.digest)
-        for (const descriptor of Manifest.successors(manifest)) yield* readBlob(layout, descriptor)
-      }
-    })
+  it.scopedLive(
+    "several processes, from the making of the layout on: none of their entries is lost",
+    () =>
+      Effect.gen(function* () {
+        const folder = NodePath.join(yield* Folder.temporary("layout"), "shared")
+        const names = ["a", "b", "c"]
+        yield* Effect.forEach(names, (name) => addElsewhere(folder, name, 12), { concurrency: "unbounded" })
+        const layout = yield* open(folder)
+        assert.deepStrictEqual(yield* tags(layout), names.flatMap((name) => Array.from({ length: 12 }, (_, at) => `${name}-${at}`)).sort())
+        assert.deepStrictEqual((yield* promise(() => readdir(folder))).sort(), ["blobs", "index.json", "oci-layout"])
+        for (const tag of ["a-0", "c-11"]) {
+          const manifest = manifestOf(DirImage.fromLayers([encode(tag), encode("the same in all of them")]))
+          assert.strictEqual((yield* layout.fetchManifest(tag)).digest, manifest.digest)
+          for (const descriptor of Manifest.successors(manifest)) yield* readBlob(layout, descriptor)
+        }
+      }),
+    // Three processes start.
+    120_000
   )
 
   it.scoped("several layouts over one folder in one process", () =>
