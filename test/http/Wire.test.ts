@@ -514,6 +514,27 @@ describe("Wire", () => {
       })
     )
 
+    it.effect("leave nothing open, whenever the interruption comes", () =>
+      Effect.gen(function* () {
+        for (let ticks = 0; ticks < 30; ticks++) {
+          const body = source(repeat(text("x"), 1000))
+          const response = yield* Deferred.make<Response>()
+          const { client, hits } = memory(() => Deferred.await(response))
+          const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(Wire.make(client).send(request()), Effect.never)))
+          yield* Effect.yieldNow()
+          yield* Deferred.succeed(response, new Response(body.stream))
+          yield* Effect.promise(async () => {
+            for (let tick = 0; tick < ticks; tick++) await undefined
+          })
+          yield* Fiber.interrupt(fiber)
+          assert.isTrue(
+            hits.every(({ signal }) => signal.aborted),
+            `after ${ticks} ticks`
+          )
+        }
+      })
+    )
+
     it.effect("discard reads a little, and gives up on the rest", () =>
       Effect.gen(function* () {
         const small = yield* open(repeat(new Uint8Array(1000), 3))

@@ -74,11 +74,17 @@ const concat = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
   return whole
 }
 
+/** Aborts an answer nobody reads. Taking hold of its body and letting it go is what every client understands. @internal */
+export const letGo = (forks: Fork.Forks, watchdog: Watchdog.Watchdog, source: HttpClientResponse): Effect.Effect<void> =>
+  Effect.suspend(() => Pump.start(forks, watchdog, source.stream).close)
+
 /** @internal */
 export const make = (options: {
   readonly source: HttpClientResponse
   readonly headers: Headers.Headers
   readonly method: string
+  /** Whether nothing but identity was asked for, so that a compressed body is a mistake. */
+  readonly identity: boolean
   readonly idleMillis: number
   readonly forks: Fork.Forks
   readonly watchdog: Watchdog.Watchdog
@@ -97,12 +103,11 @@ export const make = (options: {
     pump = undefined
     watchdog.stop()
   }
-  /** Aborts what is still open. A body nobody asked for is taken hold of first: letting go of it is what clients understand. */
+  /** Aborts what is still open. */
   const release = Effect.suspend(() => {
-    if (state === "done") return Effect.void
-    const reading = pump ?? (state === "unread" ? Pump.start(forks, watchdog, source.stream) : undefined)
+    const end = pump?.close ?? (state === "unread" ? letGo(forks, watchdog, source) : Effect.void)
     done()
-    return reading?.close ?? Effect.void
+    return end
   })
   const refuse = (error: () => TransportError | LimitExceeded) => Effect.zipRight(release, Effect.failSync(error))
 
@@ -169,7 +174,8 @@ export const make = (options: {
           const end = ended(bytes.byteLength)
           return bytes.byteLength > limitBytes ? Effect.failSync(() => errors.tooLarge(limitBytes)) : Effect.as(end, bytes)
         },
-        overdue
+        overdue,
+        () => Effect.sync(done)
       )
     )
   /** Reads on while `wanted` says so. */
@@ -202,7 +208,7 @@ export const make = (options: {
 
   const bytes = (limitBytes: number): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
     if (empty) return Effect.succeed(new Uint8Array(0))
-    if (encoding !== undefined) return refuse(() => errors.encoded(encoding))
+    if (encoding !== undefined && options.identity) return refuse(() => errors.encoded(encoding))
     if (declared !== undefined && declared > limitBytes) return refuse(() => errors.tooLarge(limitBytes))
     return declared !== undefined && declared <= bufferedBytes ? buffered(limitBytes) : collected(limitBytes)
   }

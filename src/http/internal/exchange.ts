@@ -106,7 +106,7 @@ const watchedBody = (body: HttpBody.HttpBody, upload: Upload, watchdog: Watchdog
         return Channel.flatMap(Channel.write(chunk), () => ask)
       },
       onFailure: (cause) => {
-        upload.failed = cause
+        if (!Cause.isInterruptedOnly(cause)) upload.failed = cause
         return Channel.failCause(cause)
       },
       onDone: () => {
@@ -170,7 +170,8 @@ const answer = (client: HttpClient.HttpClient, request: Outgoing, settings: Sett
         span.attribute("http.response.status_code", exit.value.status)
         return Effect.succeed(exit.value)
       },
-      () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
+      () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis)),
+      (dropped) => Body.letGo(forks, watchdog, dropped)
     )
   })
 
@@ -232,6 +233,7 @@ export const open = (
         source,
         headers,
         method: request.method,
+        identity: request.headers["accept-encoding"] === "identity",
         idleMillis: settings.idleMillis,
         forks,
         watchdog,

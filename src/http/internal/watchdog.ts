@@ -7,7 +7,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Fork from "./fork.ts"
@@ -63,7 +63,7 @@ export const start = (fork: Fork.Fork, clock: Clock.Clock, shortestMillis: numbe
 
 /**
  * Runs the effect in a fiber of its own, so that it can be left behind when it is overdue, whatever it does. `onExit` sees how it ended
- * and gives what the caller gets.
+ * and gives what the caller gets; `onDropped` gets a result that came when the caller was being interrupted.
  *
  * @internal
  */
@@ -72,7 +72,8 @@ export const guard = <A, E, B, E2>(
   run: () => Fiber.RuntimeFiber<A, E>,
   limitMillis: number,
   onExit: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>,
-  onOverdue: () => Effect.Effect<B, E2>
+  onOverdue: () => Effect.Effect<B, E2>,
+  onDropped: (value: A) => Effect.Effect<void>
 ): Effect.Effect<B, E2> =>
   Effect.async((resume) => {
     let left = false
@@ -89,6 +90,6 @@ export const guard = <A, E, B, E2>(
     })
     return Effect.suspend(() => {
       watchdog.arrived()
-      return Fiber.interrupt(fiber)
+      return Effect.flatMap(Fiber.interrupt(fiber), (exit) => (Exit.isSuccess(exit) ? onDropped(exit.value) : Effect.void))
     })
   })
