@@ -1,7 +1,9 @@
 import type * as Body from "@effect/platform/HttpBody"
+import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as TokenScope from "../../auth/TokenScope.ts"
 import { parseUploadRange } from "../../http/internal/contentRange.ts"
@@ -36,6 +38,15 @@ type Request = Pick<RegistryTransport.TransportRequest, "method" | "path"> &
 
 /** How long an upload that ends may keep its caller waiting. @internal */
 export const patience = Duration.seconds(5)
+
+/**
+ * Runs the effect for as long as an upload may wait, although the caller is interrupted meanwhile: where a fiber cannot be interrupted its
+ * children still can, and a time limit makes some.
+ *
+ * @internal
+ */
+export const inPeace = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E | Cause.TimeoutException> =>
+  Effect.flatMap(Effect.forkDaemon(Effect.timeout(Effect.interruptible(self), patience)), Fiber.join)
 
 const octets = { "content-type": "application/octet-stream" }
 
@@ -221,8 +232,6 @@ export const cancel = (place: Place, session: Session): Effect.Effect<void> =>
   request(place, { method: "DELETE", path: session.location }, false).pipe(
     Effect.flatMap((response) => response.discard),
     Effect.scoped,
-    // So that it can be given up where the caller cannot be interrupted.
-    Effect.interruptible,
-    Effect.timeout(patience),
+    inPeace,
     Effect.ignore
   )

@@ -61,8 +61,7 @@ export const make = (initial: Session.Place, algorithm: string, onOpened: (sessi
   /** What is being opened gets a moment to say where it is. */
   const settle = Effect.suspend(() => {
     if (opening === undefined) return Effect.void
-    const patient = Effect.timeoutOption(Effect.interruptible(Fiber.await(opening)), Session.patience)
-    return Effect.zipRight(patient, Fiber.interrupt(opening))
+    return Effect.zipRight(Effect.ignore(Session.inPeace(Fiber.await(opening))), Fiber.interrupt(opening))
   })
 
   return {
