@@ -50,7 +50,8 @@ export interface UploadSession {
 }
 
 /**
- * - `mountFrom`: repositories of the same registry that may hold the blob, tried in order
+ * - `mountFrom`: repositories of the same registry that may hold the blob; one after the other is tried until the registry mounts it or opens
+ *   an ordinary upload
  * - `checkExists`: whether the registry is asked for the blob first, default yes
  * - `plan`, `chunkBytes`: instead of the host's settings
  * - `maxResumes`: how often in a row sending may fail without one more byte being stored, default 5

@@ -52,7 +52,7 @@ export interface Injection {
 }
 
 /** @since 0.1.0 */
-export class FaultyHttp extends Context.Tag("effect-oci/testing/FaultyHttp")<FaultyHttp, Service>() {}
+export class FaultyHttp extends Context.Tag("effect-oci/FaultyHttp")<FaultyHttp, Service>() {}
 
 /** @since 0.1.0 */
 export interface Service {

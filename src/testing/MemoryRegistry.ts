@@ -33,7 +33,7 @@ export interface MemoryRegistryOptions {
 }
 
 /** @since 0.1.0 */
-export class MemoryRegistry extends Context.Tag("effect-oci/testing/MemoryRegistry")<MemoryRegistry, Service>() {}
+export class MemoryRegistry extends Context.Tag("effect-oci/MemoryRegistry")<MemoryRegistry, Service>() {}
 
 /** Its own members speak of the first host; `clearRequests` and `reset` of all. @since 0.1.0 */
 export interface Service extends RegistryControl {

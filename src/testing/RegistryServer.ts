@@ -34,7 +34,7 @@ export interface RegistryServerOptions extends RegistryOptions.Options {
 }
 
 /** @since 0.1.0 */
-export class RegistryServer extends Context.Tag("effect-oci/testing/RegistryServer")<RegistryServer, Service>() {}
+export class RegistryServer extends Context.Tag("effect-oci/RegistryServer")<RegistryServer, Service>() {}
 
 /** @since 0.1.0 */
 export interface Service extends RegistryControl {

@@ -29,7 +29,7 @@ export type {
 } from "./internal/storageService.ts"
 
 /** @since 0.1.0 */
-export class RegistryStorage extends Context.Tag("effect-oci/testing/RegistryStorage")<RegistryStorage, Service>() {}
+export class RegistryStorage extends Context.Tag("effect-oci/RegistryStorage")<RegistryStorage, Service>() {}
 
 /** A storage in memory. @since 0.1.0 */
 export const makeMemory: Effect.Effect<Service> = Effect.map(Effect.sync(memory.make), (place) => internal.make(place, []))

@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -179,7 +180,9 @@ export const make = (): Authority => {
       return json(200, {
         ...(auth.misbehavior?.noToken === true || member === "access_token" ? {} : { token }),
         ...(auth.misbehavior?.noToken === true || member === "token" ? {} : { access_token: token }),
-        ...(auth.tellExpiry === false ? {} : { expires_in: Math.floor(lifetime / 1000), issued_at: new Date(now).toISOString() }),
+        ...(auth.tellExpiry === false
+          ? {}
+          : { expires_in: Math.floor(lifetime / 1000), issued_at: DateTime.formatIso(DateTime.unsafeMake(now)) }),
         ...(refresh === undefined ? {} : { refresh_token: refresh }),
         scope: grants.map(Access.formatGrant).join(" ")
       })
