@@ -1,5 +1,5 @@
-import * as Effect from "effect/Effect"
 import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
