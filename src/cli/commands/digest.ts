@@ -1,0 +1,22 @@
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Platform from "../../model/Platform.ts"
+import * as Images from "../images.ts"
+import * as Options from "../options.ts"
+import * as Places from "../places.ts"
+import * as Report from "../report.ts"
+import * as Session from "../session.ts"
+import { summaries } from "../summaries.ts"
+
+const handler = Effect.fnUntraced(function* (text: string, platform: Option.Option<Platform.Platform>) {
+  const report = yield* Report.Report
+  const { digest, mediaType, size } = yield* Images.descriptor(yield* Places.readable(text), platform)
+  yield* report.result({ digest, mediaType, size }, [digest])
+}, Effect.scoped)
+
+export const digest = Command.make(
+  "digest",
+  { ...Options.connection, platform: Options.platform, reference: Options.reference },
+  ({ platform, reference }) => handler(reference, platform)
+).pipe(Command.withDescription(summaries.digest), Session.connect)

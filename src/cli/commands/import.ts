@@ -1,0 +1,32 @@
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as CliOptions from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Options from "../options.ts"
+import * as Places from "../places.ts"
+import * as Session from "../session.ts"
+import { summaries } from "../summaries.ts"
+import * as Transfer from "../transfer.ts"
+
+export const importCommand = Command.make(
+  "import",
+  {
+    ...Options.connection,
+    ...Options.transfer,
+    allTags: Options.allTags,
+    name: CliOptions.text("name").pipe(
+      CliOptions.withPseudoName("tag"),
+      CliOptions.optional,
+      CliOptions.withDescription("Which image of the archive: a tag, a digest, or name:tag. Needed when it has several.")
+    ),
+    file: Args.text({ name: "file" }).pipe(Args.withDescription("The archive to read: OCI or docker, compressed or not.")),
+    target: Options.place("target", "Where to; without tag the one in the archive")
+  },
+  (input) =>
+    Effect.gen(function* () {
+      const from = yield* Places.archive(input.file, Option.getOrUndefined(input.name))
+      const to = yield* Places.writable(input.target, from.place)
+      yield* Transfer.run(from, to, input)
+    }).pipe(Effect.scoped)
+).pipe(Command.withDescription(summaries.import), Session.connect)

@@ -1,0 +1,24 @@
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as RegistryClient from "../../client/RegistryClient.ts"
+import * as Reference from "../../model/Reference.ts"
+import * as Options from "../options.ts"
+import * as Report from "../report.ts"
+import * as Session from "../session.ts"
+import { summaries } from "../summaries.ts"
+
+const handler = Effect.fnUntraced(function* (text: string) {
+  const registry = yield* Reference.parseRegistry(text)
+  const client = yield* RegistryClient.RegistryClient
+  const report = yield* Report.Report
+  const { apiVersion, challenges, scheme, status } = yield* client.ping(registry)
+  const asks = challenges.map((challenge) => challenge.scheme)
+  yield* report.result({ registry, scheme, status, apiVersion, challenges }, [
+    `${registry} answers by ${scheme}${asks.length === 0 ? ", open to everyone" : ` and asks for ${asks.join(", ")}`}`
+  ])
+})
+
+export const ping = Command.make("ping", { ...Options.connection, registry: Args.text({ name: "registry" }) }, ({ registry }) =>
+  handler(registry)
+).pipe(Command.withDescription(summaries.ping), Session.connect)

@@ -1,0 +1,97 @@
+/** Options that several commands have. */
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
+import type * as ValidationError from "@effect/cli/ValidationError"
+import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
+import * as Platform from "../model/Platform.ts"
+import * as Reference from "../model/Reference.ts"
+import * as UsageError from "./usageError.ts"
+
+const orUsage = <A, E extends { readonly message: string }>(
+  result: Either.Either<A, E>
+): Effect.Effect<A, ValidationError.ValidationError> => Effect.mapError(result, ({ message }) => UsageError.make(message))
+
+export const json = Options.boolean("json").pipe(Options.withDescription("Print one JSON document; errors too, on standard error."))
+
+const parseHost = (host: string) => (host === "*" ? Effect.succeed(host) : orUsage(Reference.parseRegistry(host)))
+
+const hosts = (name: string) =>
+  Options.text(name).pipe(Options.withPseudoName("host"), Options.repeated, Options.mapEffect(Effect.forEach(parseHost)))
+
+const plainHttp = hosts("plain-http").pipe(
+  Options.withDescription("Reach this host (host[:port], or * for all) by http; may be repeated. Local hosts are tried so without it.")
+)
+
+const insecure = hosts("insecure").pipe(
+  Options.withDescription("Do not verify the TLS certificate of this host (host[:port], or * for all); may be repeated.")
+)
+
+const registryConfig = Options.text("registry-config").pipe(
+  Options.withPseudoName("file"),
+  Options.optional,
+  Options.withDescription("The credentials file (config.json, auth.json) instead of docker's or podman's.")
+)
+
+/** Of every command that talks to registries. */
+export const connection = { json, plainHttp, insecure, registryConfig }
+
+const parsePlatform = (text: string) => orUsage(Platform.parse(text))
+
+const platformOption = Options.text("platform").pipe(Options.withAlias("p"), Options.withPseudoName("os/arch"))
+
+/** One platform, for commands that look at one image. */
+export const platform = platformOption.pipe(
+  Options.mapEffect(parsePlatform),
+  Options.optional,
+  Options.withDescription("The image of an index for this platform, such as linux/arm64/v8.")
+)
+
+const atLeastOne = (name: string) => (count: number) =>
+  count >= 1 ? Effect.succeed(count) : UsageError.fail(`--${name} must be at least 1`)
+
+export const jobs = Options.integer("jobs").pipe(
+  Options.withAlias("j"),
+  Options.withDefault(16),
+  Options.mapEffect(atLeastOne("jobs")),
+  Options.withDescription("Pieces of content that move at once (default 16).")
+)
+
+const quiet = Options.boolean("quiet").pipe(Options.withAlias("q"), Options.withDescription("No progress."))
+
+/** Of every command that moves images. */
+export const transfer = {
+  platform: platformOption.pipe(
+    Options.repeated,
+    Options.mapEffect(Effect.forEach(parsePlatform)),
+    Options.withDescription(
+      "Only this platform of an index: once for its image alone, repeated for an index of these platforms. All platforms without it."
+    )
+  ),
+  jobs,
+  referrers: Options.boolean("referrers").pipe(
+    Options.withDescription("Also what refers to the images: signatures, attestations, bills of materials.")
+  ),
+  digestTags: Options.boolean("digest-tags").pipe(
+    Options.withDescription("Also tags named after a digest, such as sha256-….sig, as older signing tools use them.")
+  ),
+  nondistributable: Options.boolean("nondistributable").pipe(
+    Options.withDescription("Also layers that are meant to be fetched from elsewhere (Windows base layers).")
+  ),
+  force: Options.boolean("force").pipe(
+    Options.withDescription("Look at every blob again even if the target's tag says that all is there.")
+  ),
+  quiet
+}
+
+export const allTags = Options.boolean("all-tags").pipe(
+  Options.withAlias("a"),
+  Options.withDescription("Every tag of the source; neither side may name one then.")
+)
+
+const forms = "registry/repository[:tag|@digest], oci:folder[:tag|@digest], oci-archive:file.tar[:tag], docker-archive:file.tar[:name:tag]"
+
+/** A reference to something in a registry or another place. */
+export const reference = Args.text({ name: "reference" }).pipe(Args.withDescription(forms))
+
+export const place = (name: string, description: string) => Args.text({ name }).pipe(Args.withDescription(`${description}: ${forms}`))

@@ -1,0 +1,55 @@
+/** The command on Node: its streams, its files, its network and its signals. */
+import { text } from "node:stream/consumers"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { StoreError } from "../model/RegistryError.ts"
+import * as NodeRegistry from "../node/NodeRegistry.ts"
+import * as ExitCode from "./exitCode.ts"
+import * as Program from "./program.ts"
+import * as Session from "./session.ts"
+import * as Streams from "./streams.ts"
+
+const failed = (operation: string, store: string) => (cause: unknown) =>
+  new StoreError({ store, operation, reason: cause instanceof Error ? cause.message : String(cause) })
+
+/** Done when the other end has taken it. */
+const writeTo = (stream: NodeJS.WriteStream, content: string | Uint8Array): Effect.Effect<void, Error> =>
+  Effect.async((resume) => {
+    stream.write(content, (error) => resume(error == null ? Effect.void : Effect.fail(error)))
+  })
+
+const hasColors = (stream: NodeJS.WriteStream) => stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === ""
+
+const streams: Streams.Service = {
+  out: (content) => Effect.mapError(writeTo(process.stdout, content), failed("write", "standard output")),
+  err: (content) => Effect.ignore(writeTo(process.stderr, content)),
+  input: Effect.tryPromise({ try: () => text(process.stdin), catch: failed("read", "standard input") }),
+  colors: hasColors(process.stdout),
+  interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
+  screen: process.stderr.isTTY === true && process.env["TERM"] !== "dumb" ? process.stderr : undefined
+}
+
+/** Who reads no further, as `head` does, wants no complaint; anything else is told by whoever wrote. */
+const onBrokenPipe = (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(ExitCode.closedPipe)
+}
+
+export const start = (args: ReadonlyArray<string>): void => {
+  process.stdout.on("error", onBrokenPipe)
+  process.stderr.on("error", () => {})
+  const world = Layer.mergeAll(
+    NodeContext.layer,
+    Layer.succeed(Session.Network, NodeRegistry.layerHttpClient()),
+    Layer.succeed(Streams.Streams, streams)
+  )
+  NodeRuntime.runMain(Effect.provide(Program.run(args), world), {
+    disableErrorReporting: true,
+    teardown: (exit, onExit) =>
+      onExit(
+        Exit.match(exit, { onSuccess: (code) => (typeof code === "number" ? code : ExitCode.ok), onFailure: () => ExitCode.interrupted })
+      )
+  })
+}

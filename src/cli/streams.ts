@@ -1,0 +1,21 @@
+/** What a command reads and writes, and whether a person sits at the other end. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { StoreError } from "../model/RegistryError.ts"
+
+export interface Service {
+  /** Standard output: results. Slow readers are waited for. */
+  readonly out: (content: string | Uint8Array) => Effect.Effect<void, StoreError>
+  /** Standard error: everything else. */
+  readonly err: (text: string) => Effect.Effect<void>
+  /** Standard input to its end. */
+  readonly input: Effect.Effect<string, StoreError>
+  /** Whether results go to a terminal, which may be sent colours. */
+  readonly colors: boolean
+  /** Whether questions can be asked. */
+  readonly interactive: boolean
+  /** Where progress bars are drawn; undefined when standard error is no terminal. */
+  readonly screen: NodeJS.WritableStream | undefined
+}
+
+export class Streams extends Context.Tag("effect-oci/cli/Streams")<Streams, Service>() {}

@@ -1,0 +1,130 @@
+/** Moves images between places: what `copy`, `pull`, `push`, `export` and `import` have in common. */
+import * as Arr from "effect/Array"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as ContentStore from "../content/ContentStore.ts"
+import * as Place from "../content/Place.ts"
+import * as Copy from "../copy/Copy.ts"
+import * as Platform from "../model/Platform.ts"
+import { DigestMismatch } from "../model/RegistryError.ts"
+import * as Places from "./places.ts"
+import * as ProgressView from "./progress.ts"
+import * as Report from "./report.ts"
+import * as Size from "./size.ts"
+import * as UsageError from "./usageError.ts"
+
+export interface Options {
+  readonly platform: ReadonlyArray<Platform.Platform>
+  readonly jobs: number
+  readonly referrers: boolean
+  readonly digestTags: boolean
+  readonly nondistributable: boolean
+  readonly force: boolean
+  readonly quiet: boolean
+}
+
+/** A docker archive holds images, not indexes: of an index it gets one. */
+const platforms = (wanted: ReadonlyArray<Platform.Platform>, to: Places.Writable): Copy.Platforms | undefined => {
+  const [first, ...others] = wanted
+  if (first !== undefined) return others.length === 0 ? { only: first } : { strip: wanted }
+  return to.place._tag === "DockerArchive" ? { only: Platform.linuxAmd64 } : undefined
+}
+
+const copyOptions = (options: Options, to: Places.Writable) =>
+  Effect.map(ProgressView.listener(options), (onProgress) => ({
+    jobs: options.jobs,
+    platforms: platforms(options.platform, to),
+    referrers: options.referrers,
+    digestTags: options.digestTags,
+    nondistributable: options.nondistributable,
+    force: options.force,
+    onProgress
+  }))
+
+type Counts = Omit<Copy.Result, "descriptor">
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
+
+const summary = ({ blobs, bytes, manifests, mounted, skipped, unchanged }: Counts): string => {
+  if (unchanged) return "unchanged"
+  const parts = [
+    `${counted(blobs, "blob")} and ${counted(manifests, "manifest")} copied (${Size.format(bytes)})`,
+    ...(mounted === 0 ? [] : [`${mounted} mounted`]),
+    ...(skipped === 0 ? [] : [`${skipped} there already`])
+  ]
+  return parts.join(", ")
+}
+
+const isDigest = (reference: string) => /^[a-z0-9+._-]+:[0-9a-f]{32,}$/.test(reference)
+
+/** The target's tag, else the source's, else `latest`; none for what either side names by digest. */
+const tagFor = (from: Places.Readable, { reference, tag }: Places.Named, to: Places.Writable): string | undefined => {
+  if (to.tag !== undefined) return to.tag
+  if (to.digest !== undefined) return undefined
+  return tag ?? (from.isSpelledOut && isDigest(reference) ? undefined : "latest")
+}
+
+/** A target that names a digest is a promise about the source, kept before anything moves. */
+const expectDigest = (from: Places.Readable, reference: string, expected: string) =>
+  Effect.flatMap(from.source.resolve(reference), ({ digest }) =>
+    digest === expected ? Effect.void : Effect.fail(new DigestMismatch({ operation: "copy", expected, actual: digest }))
+  )
+
+/** One image. */
+const one = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, options: Options) {
+  const report = yield* Report.Report
+  const named = yield* from.named
+  const tag = tagFor(from, named, to)
+  if (to.digest !== undefined) yield* expectDigest(from, named.reference, to.digest)
+  const { descriptor, ...counts } = yield* Effect.scoped(
+    Effect.flatMap(copyOptions(options, to), (shared) =>
+      Copy.copy(from.source, named.reference, to.target, { ...shared, tags: tag === undefined ? [] : [tag] })
+    )
+  )
+  yield* to.commit
+  const { digest, mediaType, size } = descriptor
+  const target = tag === undefined ? to.target.label : `${to.target.label}:${tag}`
+  yield* report.result(
+    { source: Place.format(from.place), target, tags: tag === undefined ? [] : [tag], digest, mediaType, size, ...counts },
+    [`${target}@${digest}`, summary(counts)]
+  )
+})
+
+/** Counts are of the whole run so far: the largest is that of the copy that ended last. */
+const total = (results: ReadonlyArray<Copy.Result>): Counts => {
+  const largest = (count: (_: Copy.Result) => number) => Math.max(0, ...results.map(count))
+  return {
+    unchanged: results.every(({ unchanged }) => unchanged),
+    blobs: largest((_) => _.blobs),
+    manifests: largest((_) => _.manifests),
+    bytes: largest((_) => _.bytes),
+    skipped: largest((_) => _.skipped),
+    mounted: largest((_) => _.mounted)
+  }
+}
+
+/** Every tag of the source, under its own name. */
+const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, options: Options) {
+  if (from.isSpelledOut || to.tag !== undefined || to.digest !== undefined) {
+    return yield* UsageError.fail("--all-tags goes with places that name no tag or digest")
+  }
+  const report = yield* Report.Report
+  const { source } = from
+  const { label } = to.target
+  if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${source.label} has no tags to list`)
+  const names = Chunk.toReadonlyArray(yield* Stream.runCollect(source.tags))
+  const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [Places.tagOf(name) ?? name] }))
+  const results = yield* Effect.scoped(Effect.flatMap(copyOptions(options, to), (shared) => Copy.copyMany(entries, shared)))
+  yield* to.commit
+  const images = Arr.zipWith(entries, results, ({ tags }, { descriptor, unchanged }) => ({ tags, digest: descriptor.digest, unchanged }))
+  const counts = total(results)
+  yield* report.result({ source: source.label, target: label, images, ...counts }, [
+    ...images.map(({ digest, tags }) => `${label}:${tags.join()}@${digest}`),
+    summary(counts)
+  ])
+})
+
+/** What a command line asks for. */
+export const run = (from: Places.Readable, to: Places.Writable, options: Options & { readonly allTags: boolean }) =>
+  options.allTags ? all(from, to, options) : one(from, to, options)

@@ -1,0 +1,161 @@
+import { spawn } from "node:child_process"
+import { accessSync, constants, readFileSync } from "node:fs"
+import * as Path from "node:path"
+import { assert, describe, it, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { bundle } from "../../scripts/bundle.ts"
+import { version } from "../../src/cli/version.ts"
+import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
+import * as RegistryServer from "../../src/testing/RegistryServer.ts"
+import * as Folder from "../support/Folder.ts"
+
+class Bundle extends Context.Tag("test/Bundle")<Bundle, { readonly file: string; readonly folder: string }>() {}
+
+/** In a folder without `node_modules`, so that nothing but the file itself can be loaded. */
+const built = Layer.scoped(
+  Bundle,
+  Effect.gen(function* () {
+    const folder = yield* Folder.temporary("bundle")
+    const file = Path.join(folder, "cli.mjs")
+    yield* Effect.promise(() => bundle(file))
+    return { file, folder }
+  })
+)
+
+interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+const start = (args: ReadonlyArray<string>, input = "") =>
+  Effect.gen(function* () {
+    const { file, folder } = yield* Bundle
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => spawn(process.execPath, [file, ...args], { cwd: folder, env: { HOME: folder }, stdio: ["pipe", "pipe", "pipe"] })),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const texts = { out: "", err: "" }
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      texts.out += text
+    })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      texts.err += text
+    })
+    child.stdin.end(input)
+    const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, ...texts })))
+    return { child, texts, ended: Effect.promise(() => ended) }
+  })
+
+const run = (...args: ReadonlyArray<string>) => Effect.flatMap(start(args), ({ ended }) => ended)
+
+const serve = (options: RegistryServer.RegistryServerOptions = {}) =>
+  Effect.map(Layer.build(RegistryServer.layer(options)), Context.get(RegistryServer.RegistryServer))
+
+const until = (condition: Effect.Effect<boolean>) =>
+  Effect.repeat(condition, { until: (met) => met, schedule: Schedule.spaced("20 millis") }).pipe(Effect.timeout("20 seconds"))
+
+/** The first bytes of each blob, and then nothing for ever. */
+const stalling: RegistryOptions.Adjustment = {
+  name: "stalling",
+  after: (request, endpoint, response) =>
+    endpoint === "blob" && request.method === "GET"
+      ? { ...response, body: Stream.concat(Stream.make(new Uint8Array(10)), Stream.never) }
+      : response
+}
+
+layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled command", (it) => {
+  it.effect("is one executable file that package.json names", () =>
+    Effect.gen(function* () {
+      const { file } = yield* Bundle
+      accessSync(file, constants.X_OK)
+      assert.match(readFileSync(file, "utf8"), /^#!\/usr\/bin\/env node\n/)
+      const { bin } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+      assert.deepStrictEqual(bin, { "effect-oci": "./dist/cli.js" })
+    })
+  )
+
+  it.scoped("--version and --help", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* run("--version"), { code: 0, out: `${version}\n`, err: "" })
+      assert.deepStrictEqual(yield* run("-v"), { code: 0, out: `${version}\n`, err: "" })
+      const { code, out } = yield* run("copy", "--help")
+      assert.strictEqual(code, 0)
+      assert.include(out, "$ effect-oci copy [--json]")
+      assert.notInclude(out, "\u001b")
+    })
+  )
+
+  it.scoped("talks to registries, and says how it went", () =>
+    Effect.gen(function* () {
+      const server = yield* serve()
+      const { host } = new URL(server.url)
+      const { manifest } = yield* server.seedImage("team/app", { tag: "v1" })
+      const copied = yield* run("copy", `${host}/team/app:v1`, "oci:layout", "--json")
+      assert.strictEqual(copied.code, 0)
+      assert.deepInclude(JSON.parse(copied.out), { target: "oci:layout:v1", digest: manifest.digest, blobs: 2 })
+      assert.deepStrictEqual(yield* run("digest", "oci:layout"), { code: 0, out: `${manifest.digest}\n`, err: "" })
+      const missing = yield* run("digest", `${host}/team/app:none`)
+      assert.deepStrictEqual([missing.code, missing.out], [3, ""])
+      assert.match(missing.err, /^effect-oci: [^\n]*Check the tag or digest\n$/)
+    })
+  )
+
+  it.scoped("login reads the password from standard input", () =>
+    Effect.gen(function* () {
+      const server = yield* serve({ auth: { _tag: "Basic", users: { ann: { password: "s3cret" } } } })
+      const { host } = new URL(server.url)
+      const { ended } = yield* start(["login", host, "-u", "ann", "--password-stdin"], "s3cret\n")
+      assert.include((yield* ended).out, `Logged in to ${host} as ann`)
+      assert.strictEqual((yield* run("catalog", host)).code, 0)
+    })
+  )
+
+  it.scoped("an interruption cancels uploads", () =>
+    Effect.gen(function* () {
+      const source = yield* serve({ adjustments: [stalling] })
+      const target = yield* serve()
+      yield* source.seedImage("team/app", { tag: "v1", layerBytes: 4096 })
+      const { child, ended } = yield* start(["copy", `${new URL(source.url).host}/team/app:v1`, `${new URL(target.url).host}/copy/app:v1`])
+      yield* until(Effect.map(target.openUploads, (uploads) => uploads.length > 0))
+      child.kill("SIGINT")
+      assert.strictEqual((yield* ended).code, 130)
+      assert.deepStrictEqual(yield* target.openUploads, [])
+      assert.deepStrictEqual(yield* target.tags("copy/app"), [])
+    })
+  )
+
+  it.scoped("serve is a registry until it is interrupted", () =>
+    Effect.gen(function* () {
+      const { child, ended, texts } = yield* start(["serve", "--port", "0", "--user", "ann:s3cret"])
+      yield* until(Effect.sync(() => texts.out.endsWith("\n")))
+      const { code, err } = yield* run("ping", new URL(texts.out.trim()).host)
+      assert.strictEqual(code, 4)
+      assert.include(err, "Check the credentials")
+      child.kill("SIGINT")
+      assert.strictEqual((yield* ended).code, 130)
+    })
+  )
+
+  it.scoped("a reader that goes away ends it without complaint", () =>
+    Effect.gen(function* () {
+      const server = yield* serve()
+      yield* Effect.forEach(Array.from({ length: 300 }), (_, tag) => server.seedImage("team/app", { tag: `v${tag}` }))
+      const { child, ended } = yield* start(["ls", `${new URL(server.url).host}/team/app`])
+      child.stdout.destroy()
+      const { code, err } = yield* ended
+      assert.deepStrictEqual([code, err], [141, ""])
+    })
+  )
+})
+
+describe("what is published", () => {
+  it("leaves the command's own packages out of the library's", () => {
+    const { dependencies } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+    for (const name of ["@effect/cli", "@effect/printer", "@effect/printer-ansi", "cli-progress"]) assert.notProperty(dependencies, name)
+  })
+})

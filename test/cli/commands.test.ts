@@ -1,0 +1,340 @@
+import { readFile, writeFile } from "node:fs/promises"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Digest from "../../src/model/Digest.ts"
+import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
+import * as World from "../support/World.ts"
+import * as Cli from "./Cli.ts"
+
+const app = `${Cli.host}/team/app`
+
+const seeded = Effect.gen(function* () {
+  const cli = yield* Cli.make()
+  const image = yield* cli.registry.seedImage("team/app", { tag: "v1", layers: 2 })
+  return { ...cli, image }
+})
+
+/** An index of two platforms, tagged `multi`. */
+const withIndex = Effect.gen(function* () {
+  const cli = yield* Cli.make()
+  const platforms = [
+    { os: "linux", architecture: "amd64" },
+    { os: "linux", architecture: "arm64", variant: "v8" }
+  ]
+  const manifests = yield* Effect.forEach(platforms, (platform, seed) =>
+    Effect.map(cli.registry.seedImage("team/app", { seed, platform }), ({ manifest }) => ({ ...manifest, platform }))
+  )
+  const index = yield* cli.registry.seedManifest(
+    "team/app",
+    { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests },
+    { tags: ["multi"] }
+  )
+  return { ...cli, index, manifests }
+})
+
+describe("ping", () => {
+  it.scoped("tells how the registry is reached", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make()
+      const text = yield* run("ping", Cli.host)
+      assert.deepStrictEqual([text.code, text.out, text.err], [0, "registry.test answers by https, open to everyone\n", ""])
+      assert.deepInclude(Cli.json(yield* run("ping", "--json", Cli.host)), {
+        registry: Cli.host,
+        scheme: "https",
+        status: 200,
+        challenges: []
+      })
+    })
+  )
+
+  it.scoped("--plain-http takes http, for this host alone", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make({ hosts: { [Cli.host]: { schemes: ["http"] }, [Cli.other]: {} } })
+      assert.strictEqual((yield* run("ping", Cli.host)).code, 5)
+      assert.include((yield* run("ping", Cli.host, "--plain-http", Cli.host)).out, "by http,")
+      assert.include((yield* run("ping", Cli.host, "--plain-http=*")).out, "by http,")
+      assert.include((yield* run("ping", Cli.other, "--plain-http", Cli.host)).out, "by https,")
+    })
+  )
+
+  it.scoped("a registry that lets nobody in is no success", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make({ hosts: { [Cli.host]: { auth: RegistryOptions.basic({ users: {} }) } } })
+      const { code, err } = yield* run("ping", Cli.host)
+      assert.strictEqual(code, 4)
+      assert.match(err, /^effect-oci: GET https:\/\/registry\.test\/v2\/: status 401: .*Check the credentials for registry\.test\n$/)
+    })
+  )
+})
+
+describe("lists", () => {
+  it.scoped("ls: tags, one a line or as JSON", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* seeded
+      yield* registry.seedImage("team/app", { tag: "v2" })
+      assert.strictEqual((yield* run("ls", app)).out, "v1\nv2\n")
+      assert.deepStrictEqual(Cli.json(yield* run("ls", app, "--json")), { name: app, tags: ["v1", "v2"] })
+    })
+  )
+
+  it.scoped("ls of one image is a mistake", () =>
+    Effect.gen(function* () {
+      const { run } = yield* seeded
+      const { code, err } = yield* run("ls", `${app}:v1`)
+      assert.deepStrictEqual([code, err], [2, `effect-oci: ${app}:v1 names one image; ls takes the place without tag and digest\n`])
+    })
+  )
+
+  it.scoped("catalog: repositories", () =>
+    Effect.gen(function* () {
+      const { run } = yield* seeded
+      assert.strictEqual((yield* run("catalog", Cli.host)).out, "team/app\n")
+      assert.deepStrictEqual(Cli.json(yield* run("catalog", Cli.host, "--json")), { registry: Cli.host, repositories: ["team/app"] })
+    })
+  )
+
+  it.scoped("what registries warn of goes to standard error", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* seeded
+      yield* registry.update((options) => ({ ...options, warnings: ["end of life"] }))
+      const { code, err, out } = yield* run("ls", app)
+      assert.deepStrictEqual([code, out, err], [0, "v1\n", "effect-oci: registry.test warns: end of life\n"])
+    })
+  )
+})
+
+describe("looking at images", () => {
+  it.scoped("digest, manifest, config and blob give what is stored, byte for byte", () =>
+    Effect.gen(function* () {
+      const { image, path, registry, run } = yield* seeded
+      const { config, layers, manifest } = image
+      assert.strictEqual((yield* run("digest", `${app}:v1`)).out, `${manifest.digest}\n`)
+      assert.deepStrictEqual(Cli.json(yield* run("digest", `${app}:v1`, "--json")), {
+        digest: manifest.digest,
+        mediaType: manifest.mediaType,
+        size: manifest.size
+      })
+      assert.deepStrictEqual(Buffer.from((yield* run("manifest", `${app}:v1`)).bytes), Buffer.from(image.bytes))
+      assert.deepInclude(Cli.json(yield* run("manifest", `${app}@${manifest.digest}`, "--json")), {
+        digest: manifest.digest,
+        manifest: JSON.parse(Buffer.from(image.bytes).toString("utf8"))
+      })
+      assert.strictEqual(Digest.fromBytes((yield* run("config", `${app}:v1`)).bytes), config.digest)
+
+      const layer = layers[0]?.digest ?? config.digest
+      const stored = Option.getOrThrow(yield* registry.blob("team/app", layer))
+      assert.deepStrictEqual(Buffer.from((yield* run("blob", `${app}@${layer}`)).bytes), Buffer.from(stored))
+      const file = path("layer")
+      assert.deepStrictEqual(Cli.json(yield* run("blob", `${app}@${layer}`, "-o", file, "--json")), {
+        digest: layer,
+        size: stored.length,
+        file
+      })
+      assert.deepStrictEqual(yield* Effect.promise(() => readFile(file)), Buffer.from(stored))
+    })
+  )
+
+  it.scoped("--platform goes into an index", () =>
+    Effect.gen(function* () {
+      const { index, manifests, run } = yield* withIndex
+      const [amd64, arm64] = manifests
+      assert.strictEqual((yield* run("digest", `${app}:multi`)).out, `${index.digest}\n`)
+      assert.strictEqual((yield* run("digest", `${app}:multi`, "--platform", "linux/arm64")).out, `${arm64?.digest}\n`)
+      assert.include((yield* run("config", `${app}:multi`)).out, '"architecture":"amd64"')
+      assert.include((yield* run("config", `${app}:multi`, "-p", "linux/arm64/v8")).out, '"architecture":"arm64"')
+      assert.notStrictEqual(amd64?.digest, arm64?.digest)
+      const { code, err } = yield* run("manifest", `${app}:multi`, "--platform", "windows/amd64")
+      assert.strictEqual(code, 8)
+      assert.include(err, "it has nothing for windows/amd64, but linux/amd64, linux/arm64/v8")
+    })
+  )
+
+  it.scoped("a blob whose bytes are wrong fails, and its file does not stay", () =>
+    Effect.gen(function* () {
+      const { image, path, registry, run } = yield* seeded
+      yield* registry.update((options) =>
+        RegistryOptions.merge(options, {
+          adjustments: [
+            {
+              name: "wrong bytes",
+              after: (request, endpoint, response) =>
+                endpoint === "blob" && request.method === "GET" && !(response.body instanceof Uint8Array)
+                  ? { ...response, body: Stream.map(response.body, (bytes) => bytes.map((byte) => byte ^ 1)) }
+                  : response
+            }
+          ]
+        })
+      )
+      const { code, err } = yield* run("blob", `${app}@${image.config.digest}`, "-o", path("config"), "--json")
+      assert.strictEqual(code, 7)
+      assert.deepInclude(JSON.parse(err).error, { tag: "DigestMismatch", exitCode: 7, expected: image.config.digest })
+      assert.isFalse(yield* exists(path("config")))
+    })
+  )
+})
+
+const exists = (file: string) =>
+  Effect.promise(() =>
+    readFile(file).then(
+      () => true,
+      () => false
+    )
+  )
+
+describe("changing what is there", () => {
+  it.scoped("tag and rm", () =>
+    Effect.gen(function* () {
+      const { image, registry, run } = yield* seeded
+      const tagged = yield* run("tag", `${app}:v1`, "latest", "stable")
+      assert.strictEqual(tagged.out, `${app}:latest@${image.manifest.digest}\n${app}:stable@${image.manifest.digest}\n`)
+      assert.deepStrictEqual(yield* registry.tags("team/app"), ["latest", "stable", "v1"])
+
+      assert.strictEqual((yield* run("rm", `${app}:latest`)).out, `tag ${app}:latest removed\n`)
+      assert.deepStrictEqual(yield* registry.tags("team/app"), ["stable", "v1"])
+      assert.deepStrictEqual(Cli.json(yield* run("rm", "--manifest", `${app}:stable`, "--json")), [
+        { name: `${app}@${image.manifest.digest}`, removed: "manifest" }
+      ])
+      assert.deepStrictEqual(yield* registry.tags("team/app"), [])
+    })
+  )
+
+  it.scoped("rm removes nothing that was not spelled out", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* Cli.make()
+      yield* registry.seedImage("team/app", { tag: "latest" })
+      const { code, err } = yield* run("rm", app)
+      assert.deepStrictEqual([code, err], [2, `effect-oci: ${app}: rm wants the tag or digest spelled out\n`])
+      assert.deepStrictEqual(yield* registry.tags("team/app"), ["latest"])
+    })
+  )
+
+  it.scoped("attach pushes an artifact that referrers finds", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      const file = path("sbom.json")
+      yield* Effect.promise(() => writeFile(file, '{"packages":[]}'))
+      const attached = yield* run(
+        "attach",
+        `${app}:v1`,
+        `${file}:application/spdx+json`,
+        "--artifact-type=application/vnd.example.sbom",
+        "--annotation=made.by=a test",
+        "--annotation",
+        "made.at=once",
+        "--json"
+      )
+      assert.strictEqual(attached.err, "")
+      const { digest } = JSON.parse(attached.out)
+      const { manifest } = JSON.parse((yield* run("manifest", `${app}@${digest}`, "--json")).out)
+      assert.deepInclude(manifest, {
+        artifactType: "application/vnd.example.sbom",
+        annotations: { "made.by": "a test", "made.at": "once" }
+      })
+      assert.strictEqual(manifest.subject.digest, image.manifest.digest)
+      assert.deepInclude(manifest.layers[0], {
+        mediaType: "application/spdx+json",
+        annotations: { "org.opencontainers.image.title": "sbom.json" }
+      })
+      assert.strictEqual((yield* run("blob", `${app}@${manifest.layers[0].digest}`)).out, '{"packages":[]}')
+
+      assert.strictEqual((yield* run("referrers", `${app}:v1`)).out, `${digest}  application/vnd.example.sbom\n`)
+      const other = Cli.json(yield* run("referrers", `${app}:v1`, "--artifact-type", "text/plain", "--json"))
+      assert.deepStrictEqual(other, { subject: image.manifest.digest, referrers: [] })
+    })
+  )
+
+  it.scoped("attach without files, and with what is no media type", () =>
+    Effect.gen(function* () {
+      const { run } = yield* seeded
+      assert.strictEqual((yield* run("attach", `${app}:v1`, "--artifact-type", "application/vnd.example.mark")).code, 0)
+      const { code, err } = yield* run("attach", `${app}:v1`, "--artifact-type", "mark")
+      assert.deepStrictEqual([code, err], [2, "effect-oci: --artifact-type mark is not a media type\n"])
+      const missing = yield* run("attach", `${app}:v1`, "/nowhere/file", "--artifact-type", "text/plain")
+      assert.strictEqual(missing.code, 10)
+      assert.include(missing.err, "/nowhere/file")
+    })
+  )
+})
+
+describe("validate", () => {
+  it.scoped("reads everything of every platform", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* withIndex
+      const { code, out } = yield* run("validate", `${app}:multi`)
+      assert.strictEqual(code, 0)
+      assert.match(out, /is valid: 3 manifests and 4 blobs, /)
+      yield* registry.clearRequests
+      assert.deepInclude(Cli.json(yield* run("validate", `${app}:multi`, "--fast", "--json")), { valid: true, manifests: 3, blobs: 4 })
+      assert.notProperty(yield* registry.requestCounts, "GET blob")
+    })
+  )
+
+  it.scoped("names what is wrong", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* Cli.make()
+      const good = yield* registry.seedImage("team/app", { tag: "good" })
+      const manifest = JSON.parse(Buffer.from(good.bytes).toString("utf8"))
+      const missing = { ...manifest.layers[0], digest: Digest.fromBytes(Buffer.from("nowhere")) }
+      yield* registry.seedManifest("team/app", { ...manifest, layers: [missing] }, { tags: ["bad"] })
+      const { code, out } = yield* run("validate", `${app}:bad`, "--json")
+      assert.strictEqual(code, 3)
+      const verdict = JSON.parse(out)
+      assert.strictEqual(verdict.valid, false)
+      assert.deepStrictEqual(
+        verdict.problems.map(({ digest, tag }: { digest: string; tag: string }) => [digest, tag]),
+        [[missing.digest, "BlobUnknown"]]
+      )
+      assert.strictEqual((yield* run("validate", `${app}:bad`, "--fast")).code, 10)
+    })
+  )
+
+  it.scoped("looks at the diff ids of layers", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* Cli.make()
+      const image = yield* registry.seedImage("team/app")
+      const config = JSON.parse(Buffer.from(Option.getOrThrow(yield* registry.blob("team/app", image.config.digest))).toString("utf8"))
+      config.rootfs.diff_ids = [Digest.fromBytes(Buffer.from("another layer"))]
+      const wrong = yield* registry.seedBlob("team/app", JSON.stringify(config), { mediaType: image.config.mediaType })
+      const manifest = JSON.parse(Buffer.from(image.bytes).toString("utf8"))
+      yield* registry.seedManifest("team/app", { ...manifest, config: wrong }, { tags: ["wrong"] })
+      const { code, err } = yield* run("validate", `${app}:wrong`)
+      assert.strictEqual(code, 7)
+      assert.include(err, "digest")
+    })
+  )
+})
+
+describe("errors", () => {
+  const cases: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
+    [["digest", `${app}:none`], 3, "ManifestUnknown"],
+    [["ls", `${Cli.host}/team/none`], 3, "NameUnknown"],
+    [["digest", "team//app"], 2, "InvalidReference"],
+    [["digest"], 2, "Usage"],
+    [["digest", app, "--nothing"], 2, "Usage"],
+    [["nothing"], 2, "Usage"],
+    [["digest", app, "--platform", "a/b/c/d/e"], 2, "Usage"],
+    [["copy", app, `${app}:b`, "--jobs", "0"], 2, "Usage"],
+    [["copy", app, `${app}:b`, "--jobs", "many"], 2, "Usage"],
+    [["blob", app], 2, "Usage"],
+    [["digest", "unreachable.test/team/app"], 5, "TransportError"],
+    [["digest", "oci:/nowhere/at-all:v1"], 10, "StoreError"]
+  ]
+  for (const [args, code, tag] of cases) {
+    it.scoped(`${args.join(" ")}: ${tag}, exit code ${code}`, () =>
+      Effect.gen(function* () {
+        const cli = yield* seeded
+        const run = (...args: ReadonlyArray<string>) => World.throughTime(cli.run(...args))
+        const text = yield* run(...args)
+        assert.deepStrictEqual([text.code, text.out], [code, ""])
+        assert.match(text.err, /^effect-oci: [^\n]+\n$/)
+        const json = yield* run(...args, "--json")
+        assert.deepStrictEqual([json.code, json.out], [code, ""])
+        const error = Cli.jsonError(json)
+        assert.deepInclude(error, { tag, exitCode: code })
+        assert.strictEqual(`effect-oci: ${error["message"]}\n`, (yield* run(...args)).err)
+      })
+    )
+  }
+})

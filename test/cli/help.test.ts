@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { summaries } from "../../src/cli/summaries.ts"
+import { version } from "../../src/cli/version.ts"
+import * as Cli from "./Cli.ts"
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
+
+describe("help", () => {
+  it.scoped("of the whole", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make()
+      const { code, out } = yield* run("--help")
+      assert.strictEqual(code, 0)
+      expect(out).toMatchSnapshot()
+      for (const args of [[], ["-h"]]) assert.strictEqual((yield* run(...args)).out, out)
+    })
+  )
+
+  for (const name of Object.keys(summaries)) {
+    it.scoped(`of ${name}`, () =>
+      Effect.gen(function* () {
+        const { run } = yield* Cli.make()
+        const { code, err, out } = yield* run(name, "--help")
+        assert.deepStrictEqual([code, err], [0, ""])
+        expect(out).toMatchSnapshot()
+        assert.strictEqual((yield* run(name, "-h")).out, out)
+      })
+    )
+  }
+
+  it.scoped("the version is that of the package", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make()
+      assert.strictEqual(version, JSON.parse(read("package.json")).version)
+      assert.strictEqual((yield* run("--version")).out.trim(), version)
+    })
+  )
+
+  it.scoped("completions for each shell name every command", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make()
+      for (const shell of ["bash", "zsh", "fish"]) {
+        const { code, out } = yield* run("--completions", shell)
+        assert.strictEqual(code, 0)
+        for (const name of Object.keys(summaries)) assert.include(out, name, shell)
+      }
+    })
+  )
+
+  it("docs/cli.md names every command", () => {
+    const text = read("docs/cli.md")
+    for (const name of Object.keys(summaries)) assert.include(text, `effect-oci ${name}`)
+  })
+})

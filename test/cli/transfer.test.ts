@@ -1,0 +1,233 @@
+import { readdir, writeFile } from "node:fs/promises"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Cli from "./Cli.ts"
+
+const app = `${Cli.host}/team/app`
+const copyOf = `${Cli.other}/mirror/app`
+
+const seeded = Effect.gen(function* () {
+  const cli = yield* Cli.make()
+  const image = yield* cli.registry.seedImage("team/app", { tag: "v1", layers: 3 })
+  return { ...cli, image }
+})
+
+const platforms = [
+  { os: "linux", architecture: "amd64" },
+  { os: "linux", architecture: "arm64" },
+  { os: "windows", architecture: "amd64" }
+]
+
+const seedIndex = (cli: Cli.Cli) =>
+  Effect.gen(function* () {
+    const manifests = yield* Effect.forEach(platforms, (platform, seed) =>
+      Effect.map(cli.registry.seedImage("team/app", { seed, platform }), ({ manifest }) => ({ ...manifest, platform }))
+    )
+    const index = yield* cli.registry.seedManifest(
+      "team/app",
+      { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests },
+      { tags: ["multi"] }
+    )
+    return { index, manifests }
+  })
+
+describe("copy", () => {
+  it.scoped("from registry to registry, and again for nothing", () =>
+    Effect.gen(function* () {
+      const { image, registry, run } = yield* seeded
+      const first = yield* run("copy", `${app}:v1`, `${copyOf}:stable`)
+      assert.strictEqual(first.code, 0)
+      assert.match(first.out, new RegExp(`^${copyOf}:stable@${image.manifest.digest}\\n4 blobs and 1 manifest copied \\(.*\\)\\n$`))
+      assert.deepStrictEqual(yield* registry.at(Cli.other).tags("mirror/app"), ["stable"])
+
+      yield* registry.clearRequests
+      const again = yield* run("copy", `${app}:v1`, `${copyOf}:stable`, "--json")
+      assert.deepStrictEqual(Cli.json(again), {
+        source: `${app}:v1`,
+        target: `${copyOf}:stable`,
+        tags: ["stable"],
+        digest: image.manifest.digest,
+        mediaType: image.manifest.mediaType,
+        size: image.manifest.size,
+        unchanged: true,
+        blobs: 0,
+        manifests: 0,
+        bytes: 0,
+        skipped: 0,
+        mounted: 0
+      })
+      assert.deepStrictEqual(Object.keys(yield* registry.at(Cli.other).requestCounts).sort(), ["GET base", "HEAD manifest"])
+    })
+  )
+
+  it.scoped("a line for each piece of content, unless it is to be quiet or JSON", () =>
+    Effect.gen(function* () {
+      const { run } = yield* seeded
+      const told = yield* run("copy", `${app}:v1`, `${copyOf}:a`)
+      const lines = told.err.trimEnd().split("\n")
+      assert.strictEqual(lines.length, 5)
+      for (const line of lines) assert.match(line, /^sha256:[0-9a-f]{12} +[0-9.]+ k?B done$/)
+      assert.strictEqual((yield* run("copy", `${app}:v1`, `${Cli.other}/mirror/b:a`, "--quiet")).err, "")
+      assert.strictEqual((yield* run("copy", `${app}:v1`, `${Cli.other}/mirror/c:a`, "--json")).err, "")
+    })
+  )
+
+  it.scoped("without tag at the target, the source's; by digest, none", () =>
+    Effect.gen(function* () {
+      const { image, registry, run } = yield* seeded
+      const target = registry.at(Cli.other)
+      yield* run("copy", `${app}:v1`, copyOf)
+      assert.deepStrictEqual(yield* target.tags("mirror/app"), ["v1"])
+      const byDigest = yield* run("copy", `${app}@${image.manifest.digest}`, `${Cli.other}/mirror/nameless`)
+      assert.include(byDigest.out, `${Cli.other}/mirror/nameless@${image.manifest.digest}\n`)
+      assert.deepStrictEqual(yield* target.tags("mirror/nameless"), [])
+      assert.deepStrictEqual(yield* target.manifests("mirror/nameless"), [image.manifest.digest])
+    })
+  )
+
+  it.scoped("a target that names a digest is given no other", () =>
+    Effect.gen(function* () {
+      const { image, registry, run } = yield* seeded
+      const wrong = `sha256:${"0".repeat(64)}`
+      const { code } = yield* run("copy", `${app}:v1`, `${copyOf}@${wrong}`)
+      assert.strictEqual(code, 7)
+      assert.deepStrictEqual(yield* registry.at(Cli.other).repositories, [])
+      assert.strictEqual((yield* run("copy", `${app}:v1`, `${copyOf}@${image.manifest.digest}`)).code, 0)
+    })
+  )
+
+  it.scoped("all tags", () =>
+    Effect.gen(function* () {
+      const { image, registry, run } = yield* seeded
+      yield* registry.seedImage("team/app", { tag: "v2", seed: 7 })
+      const { code, out } = yield* run("copy", "--all-tags", app, copyOf, "--json")
+      assert.strictEqual(code, 0)
+      const result = JSON.parse(out)
+      assert.deepInclude(result, { source: app, target: copyOf, unchanged: false, manifests: 2 })
+      assert.deepStrictEqual(result.images[0], { tags: ["v1"], digest: image.manifest.digest, unchanged: false })
+      assert.deepStrictEqual(yield* registry.at(Cli.other).tags("mirror/app"), ["v1", "v2"])
+      const { code: refused, err } = yield* run("copy", "-a", `${app}:v1`, copyOf)
+      assert.deepStrictEqual([refused, err], [2, "effect-oci: --all-tags goes with places that name no tag or digest\n"])
+    })
+  )
+
+  it.scoped("--platform: one is its image, several are an index of these", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make()
+      const { manifests } = yield* seedIndex(cli)
+      const [, arm64, windows] = manifests
+      const one = yield* cli.run("copy", `${app}:multi`, `${copyOf}:arm64`, "--platform", "linux/arm64", "--json")
+      assert.strictEqual(JSON.parse(one.out).digest, arm64?.digest)
+      const args = ["copy", `${app}:multi`, `${copyOf}:two`, "--platform", "linux/arm64", "--platform=windows/amd64"]
+      assert.strictEqual((yield* cli.run(...args)).code, 0)
+      const { manifest } = JSON.parse((yield* cli.run("manifest", `${copyOf}:two`, "--json")).out)
+      assert.deepStrictEqual(
+        manifest.manifests.map(({ digest }: { digest: string }) => digest),
+        [arm64?.digest, windows?.digest]
+      )
+      const none = yield* cli.run("copy", `${app}:multi`, copyOf, "--platform", "plan9/386")
+      assert.strictEqual(none.code, 8)
+      assert.include(none.err, "it has nothing for plan9/386")
+    })
+  )
+
+  it.scoped("--referrers brings signatures along", () =>
+    Effect.gen(function* () {
+      const { image, registry, run } = yield* seeded
+      const { manifest: subject } = image
+      yield* registry.seedImage("team/app", { seed: 3, subject, artifactType: "application/vnd.example.signature" })
+      yield* run("copy", `${app}:v1`, `${copyOf}:without`)
+      assert.strictEqual((yield* run("referrers", `${copyOf}:without`)).out, "")
+      yield* run("copy", `${app}:v1`, `${copyOf}:with`, "--referrers")
+      assert.match((yield* run("referrers", `${copyOf}:with`)).out, /^sha256:\S+ {2}application\/vnd.example.signature\n$/)
+    })
+  )
+})
+
+describe("pull, push, export and import", () => {
+  it.scoped("a folder: there and back, byte for byte", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make()
+      const { index } = yield* seedIndex(cli)
+      const layout = `oci:${cli.path("layout")}`
+      assert.include((yield* cli.run("pull", `${app}:multi`, layout)).out, `${layout}:multi@${index.digest}\n`)
+      assert.strictEqual((yield* cli.run("ls", layout)).out, "multi\n")
+      assert.strictEqual((yield* cli.run("digest", layout)).out, `${index.digest}\n`)
+      assert.strictEqual((yield* cli.run("validate", `${layout}:multi`)).code, 0)
+      const back = yield* cli.run("push", layout, copyOf, "--json")
+      assert.deepInclude(Cli.json(back), { target: `${copyOf}:multi`, digest: index.digest })
+    })
+  )
+
+  it.scoped("tags and deletions in a folder", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      const layout = `oci:${path("layout")}`
+      yield* run("pull", `${app}:v1`, `${layout}:mine`)
+      assert.strictEqual((yield* run("tag", `${layout}:mine`, "yours")).out, `${layout}:yours@${image.manifest.digest}\n`)
+      assert.strictEqual((yield* run("rm", `${layout}:mine`)).code, 0)
+      assert.strictEqual((yield* run("ls", layout)).out, "yours\n")
+    })
+  )
+
+  it.scoped("archives: OCI keeps the digest, docker's the config", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      const oci = path("app.tar")
+      const docker = path("docker.tar")
+      assert.strictEqual((yield* run("export", `${app}:v1`, oci)).code, 0)
+      assert.strictEqual((yield* run("digest", `oci-archive:${oci}`)).out, `${image.manifest.digest}\n`)
+      const imported = yield* run("import", oci, copyOf, "--json")
+      assert.deepInclude(Cli.json(imported), { target: `${copyOf}:v1`, digest: image.manifest.digest })
+
+      const exported = yield* run("export", "--format", "docker", `${app}:v1`, docker)
+      assert.deepStrictEqual([exported.code, exported.err.includes("effect-oci:")], [0, false])
+      assert.strictEqual((yield* run("ls", `docker-archive:${docker}`)).out, `${app}:v1\n`)
+      assert.strictEqual((yield* run("import", docker, `${copyOf}:docker`)).code, 0)
+      assert.strictEqual((yield* run("config", `${copyOf}:docker`)).out, (yield* run("config", `${app}:v1`)).out)
+      assert.strictEqual((yield* run("import", docker, `${copyOf}-named`, "--name", `${app}:v1`)).code, 0)
+      assert.strictEqual((yield* run("ls", `${copyOf}-named`)).out, "v1\n")
+    })
+  )
+
+  it.scoped("an index goes into a docker archive as its image for linux/amd64", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make()
+      yield* seedIndex(cli)
+      const archive = `docker-archive:${cli.path("one.tar")}`
+      assert.strictEqual((yield* cli.run("copy", `${app}:multi`, archive)).code, 0)
+      assert.include((yield* cli.run("config", archive)).out, '"architecture":"amd64"')
+    })
+  )
+
+  it.scoped("an archive that could not be completed leaves the old one in place", () =>
+    Effect.gen(function* () {
+      const { folder, path, run } = yield* seeded
+      const file = path("app.tar")
+      yield* Effect.promise(() => writeFile(file, "the old one"))
+      const { code } = yield* run("export", `${app}:none`, file)
+      assert.strictEqual(code, 3)
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(folder)), ["app.tar"])
+    })
+  )
+
+  it.scoped("what a command is not for is refused", () =>
+    Effect.gen(function* () {
+      const { path, run } = yield* seeded
+      const layout = `oci:${path("layout")}`
+      const complaints = yield* Effect.forEach(
+        [
+          ["pull", `${app}:v1`, `${copyOf}:v1`],
+          ["push", `${app}:v1`, `${copyOf}:v1`],
+          ["tag", `oci-archive:${path("a.tar")}`, "v2"]
+        ],
+        (args) => run(...args)
+      )
+      assert.deepStrictEqual(
+        complaints.map(({ code }) => code),
+        [2, 2, 2]
+      )
+      assert.strictEqual((yield* run("ls", layout)).code, 10)
+    })
+  )
+})
