@@ -2,6 +2,8 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as BlobUpload from "../../src/client/BlobUpload.ts"
@@ -92,21 +94,27 @@ const operations: Readonly<Record<string, (world: World.World) => Effect.Effect<
   "push what is being made": ({ client }) => client.putBlobStream(repository, pieces(0), { chunkBytes: 20 }),
   "push a manifest": ({ client, registry }) =>
     Effect.zipRight(
-      registry.seedBlob("acme/app", "{}"),
+      Effect.uninterruptible(registry.seedBlob("acme/app", "{}")),
       client.putManifest(repository, manifest, { tags: ["a", "b"].map((tag) => Reference.Tag.make(tag)) })
     ),
   "pull an image": ({ client, registry }) =>
     Effect.gen(function* () {
-      const image = yield* registry.seedImage("acme/app", { tag: "v1" })
+      const image = yield* Effect.uninterruptible(registry.seedImage("acme/app", { tag: "v1" }))
       const found = yield* client.getManifest(Reference.withTag(repository, Reference.Tag.make("v1")))
       assert.strictEqual(found.digest, image.manifest.digest)
       for (const part of Manifest.successors(found)) yield* Stream.runDrain(client.getBlob(repository, part))
     }),
   "list tags": ({ client, registry }) =>
     Effect.gen(function* () {
-      for (const tag of ["a", "b", "c"]) yield* registry.seedImage("acme/app", { tag })
+      for (const tag of ["a", "b", "c"]) yield* Effect.uninterruptible(registry.seedImage("acme/app", { tag }))
       assert.strictEqual(yield* Stream.runCount(client.tags(repository, { pageSize: 1 })), 3)
     })
+}
+
+/** Operations that open an upload only to see what happens. */
+const questions: typeof operations = {
+  "mount a blob that is not there": ({ client }) => client.mountBlob(repository, blob.digest, "acme/base"),
+  "ask whether a push is allowed": ({ client }) => client.checkPush(repository)
 }
 
 const failures: Readonly<Record<string, Fault.Fault>> = {
@@ -139,6 +147,33 @@ const everyRequest = (name: string, failure: string, fault: Fault.Fault, operati
     })
   )
 
+/**
+ * Interrupted after one turn, two, three … until the operation is faster. A turn has so few operations that an interruption falls between any
+ * two steps that matter.
+ */
+const everyMoment = (name: string, operation: (typeof operations)[string]) =>
+  it.effect(`${name}: interrupted at each moment`, () =>
+    Effect.gen(function* () {
+      for (const grain of [40, 150]) {
+        for (let turns = 0, over = false; !over; turns++) {
+          over = yield* Effect.scoped(
+            Effect.gen(function* () {
+              const where = `after ${turns} turns of ${grain}`
+              const world = yield* begin(`${name}, interrupted`)
+              const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.exit(operation(world)), grain))
+              for (let turn = 0; turn < turns; turn++) yield* turn % 100 === 99 ? World.turn : Effect.yieldNow()
+              const exit = yield* World.throughTime(Fiber.interrupt(fiber))
+              yield* settled(world, where)
+              assert.deepStrictEqual(yield* world.registry.openUploads, [], where)
+              return Exit.isSuccess(exit)
+            })
+          )
+          assert.isBelow(turns, 1000)
+        }
+      }
+    })
+  )
+
 describe("sweep", () => {
   const get = { method: "GET", path: /\/blobs\// }
   pull("cut at every byte", (offset) => ({ match: { ...get, count: 1 }, fault: Fault.cutResponseAt(offset) }))
@@ -150,6 +185,8 @@ describe("sweep", () => {
   push("single", { plan: "single" }, "PUT", 1)
   push("streamed", { plan: "streamed" }, "PATCH", 1)
   push("chunked", { plan: "chunked", chunkBytes: 16 }, "PATCH", 4)
+
+  for (const [name, operation] of Object.entries({ ...operations, ...questions })) everyMoment(name, operation)
 
   for (const [name, operation] of Object.entries(operations)) {
     for (const [failure, fault] of Object.entries(failures)) everyRequest(name, failure, fault, operation)
