@@ -62,18 +62,15 @@ export const make = () => {
   const failures: Array<string> = []
   const traces = Traces.make()
 
-  const listen = Layer.map(
-    Layer.effect(
-      HttpClient.HttpClient,
-      Effect.map(HttpClient.HttpClient, (client) =>
-        HttpClient.make((request, url) => {
-          const text = `${request.method} ${request.url} ${url.href}\n${JSON.stringify({ ...request.headers })}\n${bodyText(request.body)}`
-          sent.push({ origin: url.origin, text })
-          return client.execute(request)
-        })
-      )
-    ),
-    (context) => context
+  const listen = Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) =>
+      HttpClient.make((request, url) => {
+        const text = `${request.method} ${request.url} ${url.href}\n${JSON.stringify({ ...request.headers })}\n${bodyText(request.body)}`
+        sent.push({ origin: url.origin, text })
+        return client.execute(request)
+      })
+    )
   )
 
   const logger = Logger.make(({ message, annotations, cause, logLevel, spans }) => {

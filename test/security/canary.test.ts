@@ -47,7 +47,6 @@ interface Scenario {
   readonly name: string
   readonly credentials?: Credentials.Credentials
   readonly auth?: RegistryOptions.Auth
-  readonly options?: Partial<MemoryRegistry.HostOptions>
   readonly rules?: ReadonlyArray<FaultyHttp.Rule>
   readonly settings?: RegistryHosts.Options
   /** Done once the operations have been run, before they are run again. */
@@ -266,7 +265,6 @@ const scenarios: ReadonlyArray<Scenario> = [
   },
   {
     name: "a mirror asks for credentials, and has its own",
-    options: {},
     settings: {
       "registry.test": { mirrors: [RegistryHosts.mirror(mirrorOrigin, { capabilities: ["pull", "resolve", "list", "referrers"] })] }
     },
@@ -326,7 +324,7 @@ const scenarios: ReadonlyArray<Scenario> = [
 
 /** The registry keeps a second network busy: where it redirects to, and a mirror. */
 const network = (
-  { auth, options, rules, credentials, settings }: Scenario,
+  { auth, rules, credentials, settings }: Scenario,
   tap: ReturnType<typeof Wiretap.make>,
   issued: Array<readonly [string, string]>
 ) => {
@@ -347,7 +345,7 @@ const network = (
   }
   const registries = MemoryRegistry.layer({
     hosts: {
-      "registry.test": { auth: auth ?? bearer(), adjustments: [notesTokens], ...options },
+      "registry.test": { auth: auth ?? bearer(), adjustments: [notesTokens] },
       "storage.test": {},
       "mirror.test": { auth: RegistryOptions.basic({ users: { ada: { password: mirrorPassword } } }) }
     }
