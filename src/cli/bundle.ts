@@ -4,7 +4,7 @@ import { isBuiltin } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as esbuild from "esbuild"
 
-const root = fileURLToPath(new URL("../", import.meta.url))
+const root = fileURLToPath(new URL("../../", import.meta.url))
 
 /** CommonJS packages in the bundle ask for Node's modules by `require`, which ES modules do not have. */
 const banner = `#!/usr/bin/env node
@@ -40,4 +40,4 @@ export const bundle = async (outfile: string): Promise<void> => {
   await chmod(outfile, 0o755)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(fileURLToPath(new URL("../dist/cli.js", import.meta.url)))
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(fileURLToPath(new URL("../../dist/cli.js", import.meta.url)))
