@@ -45,6 +45,8 @@ export interface Writable {
   readonly target: ContentStore.Target<PlaceError>
   readonly tag: string | undefined
   readonly digest: string | undefined
+  /** What is told about something of that tag. */
+  readonly nameOf: (tag: string | undefined) => string
   /** What is left to do when all is written. */
   readonly commit: Effect.Effect<void, PlaceError>
 }
@@ -158,13 +160,14 @@ export const writable = (text: string, from: Place.Place): Effect.Effect<Writabl
           target,
           tag: hasTagOrDigest(text) ? tag : undefined,
           digest,
+          nameOf: tagged(target.label),
           commit: Effect.void
         }))
       }
       case "OciLayout":
-        return Effect.map(OciLayout.create(place.path), (target) => ({ ...called(place), target, commit: Effect.void }))
+        return Effect.map(OciLayout.create(place.path), (target) => ({ ...called(place, target), commit: Effect.void }))
       case "OciArchive":
-        return Effect.map(Archive.write(place.path, { format: "oci" }), (target) => ({ ...called(place), target, commit: target.commit }))
+        return Effect.map(Archive.write(place.path, { format: "oci" }), (target) => ({ ...called(place, target), commit: target.commit }))
       case "DockerArchive": {
         const name = place.name ?? (from._tag === "Registry" ? from.reference : undefined)
         return Effect.map(Archive.write(place.path, { format: "docker", repository: name?.repository }), (target) => ({
@@ -172,10 +175,19 @@ export const writable = (text: string, from: Place.Place): Effect.Effect<Writabl
           target,
           tag: place.name?.tag,
           digest: undefined,
+          nameOf: tagged(name === undefined ? target.label : `${target.label}:${Reference.familiarName(name.repository)}`),
           commit: target.commit
         }))
       }
     }
   })
 
-const called = (place: Place.OciLayout | Place.OciArchive) => ({ place, tag: place.tag, digest: place.digest })
+const tagged = (label: string) => (tag: string | undefined) => (tag === undefined ? label : `${label}:${tag}`)
+
+const called = (place: Place.OciLayout | Place.OciArchive, target: ContentStore.Target<PlaceError>) => ({
+  place,
+  target,
+  tag: place.tag,
+  digest: place.digest,
+  nameOf: tagged(target.label)
+})

@@ -1,4 +1,4 @@
-/** Sizes for people. */
+/** Sizes and numbers for people. */
 const units = ["B", "kB", "MB", "GB", "TB"]
 
 /** In powers of 1000: `12.3 MB`. */
@@ -7,3 +7,6 @@ export const format = (bytes: number): string => {
   const value = bytes / 1000 ** power
   return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
 }
+
+/** `1 blob`, `2 blobs`. */
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`

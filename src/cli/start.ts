@@ -47,6 +47,7 @@ export const start = (args: ReadonlyArray<string>): void => {
   )
   NodeRuntime.runMain(Effect.provide(Program.run(args), world), {
     disableErrorReporting: true,
+    disablePrettyLogger: true,
     teardown: (exit, onExit) =>
       onExit(
         Exit.match(exit, { onSuccess: (code) => (typeof code === "number" ? code : ExitCode.ok), onFailure: () => ExitCode.interrupted })

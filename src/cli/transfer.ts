@@ -44,12 +44,10 @@ const copyOptions = (options: Options, to: Places.Writable) =>
 
 type Counts = Omit<Copy.Result, "descriptor">
 
-const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
-
 const summary = ({ blobs, bytes, manifests, mounted, skipped, unchanged }: Counts): string => {
   if (unchanged) return "unchanged"
   const parts = [
-    `${counted(blobs, "blob")} and ${counted(manifests, "manifest")} copied (${Size.format(bytes)})`,
+    `${Size.counted(blobs, "blob")} and ${Size.counted(manifests, "manifest")} copied (${Size.format(bytes)})`,
     ...(mounted === 0 ? [] : [`${mounted} mounted`]),
     ...(skipped === 0 ? [] : [`${skipped} there already`])
   ]
@@ -84,7 +82,7 @@ const one = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   )
   yield* to.commit
   const { digest, mediaType, size } = descriptor
-  const target = tag === undefined ? to.target.label : `${to.target.label}:${tag}`
+  const target = to.nameOf(tag)
   yield* report.result(
     { source: Place.format(from.place), target, tags: tag === undefined ? [] : [tag], digest, mediaType, size, ...counts },
     [`${target}@${digest}`, summary(counts)]
@@ -120,7 +118,7 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   const images = Arr.zipWith(entries, results, ({ tags }, { descriptor, unchanged }) => ({ tags, digest: descriptor.digest, unchanged }))
   const counts = total(results)
   yield* report.result({ source: source.label, target: label, images, ...counts }, [
-    ...images.map(({ digest, tags }) => `${label}:${tags.join()}@${digest}`),
+    ...images.map(({ digest, tags: [tag] }) => `${to.nameOf(tag)}@${digest}`),
     summary(counts)
   ])
 })

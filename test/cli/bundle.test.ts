@@ -102,6 +102,9 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
       const missing = yield* run("digest", `${host}/team/app:none`)
       assert.deepStrictEqual([missing.code, missing.out], [3, ""])
       assert.match(missing.err, /^effect-oci: [^\n]*Check the tag or digest\n$/)
+      const verbose = yield* run("digest", `${host}/team/app:none`, "--log-level", "debug")
+      assert.deepStrictEqual([verbose.code, verbose.out], [3, ""])
+      assert.match(verbose.err, /level=DEBUG /)
     })
   )
 

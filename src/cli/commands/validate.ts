@@ -14,7 +14,7 @@ const handler = Effect.fnUntraced(function* (text: string, options: Validation.O
   const { named, source } = yield* Places.readable(text)
   const { reference } = yield* named
   const { blobs, bytes, manifests, problems } = yield* Validation.validate(source, reference, options)
-  const counts = `${manifests} manifests and ${blobs} blobs, ${Size.format(bytes)}`
+  const counts = `${Size.counted(manifests, "manifest")} and ${Size.counted(blobs, "blob")}, ${Size.format(bytes)}`
   const told = problems.map(({ descriptor, error }) => ({ digest: descriptor.digest, tag: error._tag, message: error.message }))
   yield* report.result({ valid: problems.length === 0, manifests, blobs, bytes, problems: told }, [
     ...told.map(({ digest, message }) => `${digest}: ${message}`),
