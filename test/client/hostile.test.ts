@@ -333,6 +333,8 @@ describe("hostile servers", () => {
     it.effect(name, () =>
       Effect.gen(function* () {
         report.push(yield* suffer(attack, name))
+        // What the engine keeps of the last one, such as the last match of an expression, it keeps once.
+        for (let round = 0; round < 2; round++) yield* suffer(attack, name)
         const before = memoryInUse()
         for (let round = 0; round < 3; round++) yield* suffer(attack, name)
         assert.isBelow(memoryInUse() - before, 8 * MiB, "memory that stays in use")

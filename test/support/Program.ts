@@ -23,7 +23,8 @@ const executable = (path: string): boolean => {
   }
 }
 
-const has = (program: string): boolean =>
+/** Whether a program is on the `PATH`. */
+export const has = (program: string): boolean =>
   (process.env["PATH"] ?? "").split(Path.delimiter).some((folder) => folder !== "" && executable(Path.join(folder, program)))
 
 /**
