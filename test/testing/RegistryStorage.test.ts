@@ -3,6 +3,7 @@ import * as Path from "@effect/platform/Path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
@@ -96,8 +97,11 @@ for (const [place, make] of Object.entries(places)) {
         const broken = yield* Effect.exit(upload.append(Stream.concat(Stream.make(utf8("abc")), Stream.fail("broken"))))
         assert.isTrue(broken._tag === "Failure")
         assert.strictEqual((yield* upload.info).sizeBytes, 3)
-        const stuck = yield* Effect.fork(upload.append(Stream.concat(Stream.make(utf8("def")), Stream.never)))
-        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(Effect.repeatN(20))
+        // The next piece is asked for when the one before it is written.
+        const written = yield* Deferred.make<void>()
+        const waiting = Stream.concat(Stream.execute(Deferred.succeed(written, undefined)), Stream.never)
+        const stuck = yield* Effect.fork(upload.append(Stream.concat(Stream.make(utf8("def")), waiting)))
+        yield* Deferred.await(written)
         yield* Fiber.interrupt(stuck)
         assert.strictEqual((yield* upload.info).sizeBytes, 6)
         assert.strictEqual(yield* upload.commit(Digest.fromBytes(utf8("abcdef"))), 6)
