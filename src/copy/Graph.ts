@@ -1,10 +1,9 @@
 /**
- * The content behind a manifest, as a tree: indexes and their manifests, manifests and their blobs.
+ * The content behind a manifest, as a graph without loops: indexes and their manifests, manifests and their blobs.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Manifest from "../model/Manifest.ts"
@@ -39,7 +38,16 @@ export interface Options<E = never> {
   readonly concurrency?: number | undefined
 }
 
-/** Looks behind a manifest that is at hand. Each manifest is fetched once, however often it is named. @since 0.1.0 */
+/** A node before its children are known: what it names, whether that was followed or not. */
+interface Found extends Omit<Node, "children"> {
+  readonly manifests: ReadonlyArray<Descriptor.Descriptor>
+}
+
+/**
+ * Looks behind a manifest that is at hand. Each manifest is fetched once and has one node, which is a child of every index that names it.
+ *
+ * @since 0.1.0
+ */
 export const load = <E, E2 = never>(
   source: Pick<ContentStore.Source<E>, "fetchManifest" | "label">,
   root: Manifest.Manifest,
@@ -49,36 +57,67 @@ export const load = <E, E2 = never>(
     const maxDepth = options.maxDepth ?? 8
     const maxManifests = options.maxManifests ?? 10_000
     const seen = new Set<string>([root.digest])
+    const found = new Map<string, Found>()
     const tooDeep = new LimitExceeded({ repository: source.label, what: "the depth of nested indexes", limit: maxDepth })
     const tooMany = new LimitExceeded({ repository: source.label, what: "the number of manifests", limit: maxManifests })
 
-    const child = (descriptor: Descriptor.Descriptor, depth: number): Effect.Effect<Option.Option<Node>, E | E2 | LimitExceeded> =>
+    const child = (descriptor: Descriptor.Descriptor, depth: number): Effect.Effect<void, E | E2 | LimitExceeded> =>
       Effect.gen(function* () {
-        if (seen.has(descriptor.digest)) return Option.none()
+        if (seen.has(descriptor.digest)) return
         if (seen.size >= maxManifests) return yield* tooMany
         seen.add(descriptor.digest)
-        if (options.skip !== undefined && (yield* options.skip(descriptor))) return Option.none()
-        const manifest = yield* source.fetchManifest(descriptor)
-        return Option.some(yield* expand(descriptor, manifest, depth))
+        if (options.skip !== undefined && (yield* options.skip(descriptor))) return
+        yield* follow(descriptor, yield* source.fetchManifest(descriptor), depth)
       })
 
-    const expand = (
+    const follow = (
       descriptor: Descriptor.Descriptor,
       manifest: Manifest.Manifest,
       depth: number
-    ): Effect.Effect<Node, E | E2 | LimitExceeded> =>
+    ): Effect.Effect<Found, E | E2 | LimitExceeded> =>
       Effect.gen(function* () {
         const successors = Manifest.successors(manifest)
         const followed = Manifest.isImageIndex(manifest) ? successors.filter((entry) => options.select?.(entry) ?? true) : successors
         const blobs = followed.filter(({ mediaType }) => !MediaType.isManifest(mediaType))
         const manifests = followed.filter(({ mediaType }) => MediaType.isManifest(mediaType))
         if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep
-        const children = yield* Effect.forEach(manifests, (entry) => child(entry, depth + 1), { concurrency: options.concurrency ?? 8 })
-        return { descriptor, manifest, blobs, children: children.flatMap(Option.toArray) }
+        const node: Found = { descriptor, manifest, blobs, manifests }
+        found.set(descriptor.digest, node)
+        yield* Effect.forEach(manifests, (entry) => child(entry, depth + 1), { concurrency: options.concurrency ?? 8, discard: true })
+        return node
       })
 
-    return expand(root.descriptor, root, 0)
+    const nodes = new Map<string, Node>()
+    // A source that does not verify what it gives may name a manifest within itself.
+    const open = new Set<string>()
+
+    const assemble = ({ manifests, ...content }: Found, depth: number): Effect.Effect<Node, LimitExceeded> =>
+      Effect.gen(function* () {
+        const { digest } = content.descriptor
+        const known = nodes.get(digest)
+        if (known !== undefined) return known
+        if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep
+        open.add(digest)
+        const named = [...new Set(manifests.map((entry) => entry.digest))].flatMap((entry) =>
+          open.has(entry) ? [] : (found.get(entry) ?? [])
+        )
+        const children = yield* Effect.forEach(named, (entry) => assemble(entry, depth + 1))
+        open.delete(digest)
+        const node: Node = { ...content, children }
+        nodes.set(digest, node)
+        return node
+      })
+
+    return Effect.flatMap(follow(root.descriptor, root, 0), (node) => assemble(node, 0))
   })
 
-/** The nodes of a tree, children before parents. @since 0.1.0 */
-export const postOrder = (node: Node): ReadonlyArray<Node> => [...node.children.flatMap(postOrder), node]
+/** The nodes of a graph, each once, children before parents. @since 0.1.0 */
+export const postOrder = (root: Node): ReadonlyArray<Node> => {
+  const seen = new Set<string>()
+  const visit = (node: Node): ReadonlyArray<Node> => {
+    if (seen.has(node.descriptor.digest)) return []
+    seen.add(node.descriptor.digest)
+    return [...node.children.flatMap(visit), node]
+  }
+  return visit(root)
+}

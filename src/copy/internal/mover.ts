@@ -6,7 +6,7 @@ import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import type * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
-import type * as Graph from "../Graph.ts"
+import * as Graph from "../Graph.ts"
 import type * as Progress from "../Progress.ts"
 
 /** What became of the content of a run, by number and bytes. @internal */
@@ -53,6 +53,9 @@ export interface Mover<E> {
   /** Blobs and children first, then the manifest and its tags. */
   readonly move: (node: Graph.Node, tags: ReadonlyArray<string>) => Effect.Effect<void, E>
 }
+
+/** A manifest flies again for each set of tags. */
+const flightOf = ({ digest }: Descriptor.Descriptor, tags: ReadonlyArray<string>) => `${digest} ${tags.join(" ")}`
 
 const isMissingContent = (error: unknown) => Predicate.isTagged(error, "ManifestBlobUnknown")
 
@@ -148,16 +151,15 @@ export const make = <E1, E2>(run: Run, source: ContentStore.Source<E1>, target: 
 
   /** What this run believed to be in place is looked at again. */
   const forget = (node: Graph.Node): void => {
-    for (const blob of node.blobs) flights.delete(blob.digest)
-    for (const child of node.children) {
-      flights.delete(child.descriptor.digest)
-      forget(child)
+    for (const { blobs, descriptor } of Graph.postOrder(node)) {
+      if (descriptor.digest !== node.descriptor.digest) flights.delete(flightOf(descriptor, []))
+      for (const blob of blobs) flights.delete(blob.digest)
     }
   }
 
   const move = (node: Graph.Node, tags: ReadonlyArray<string>): Effect.Effect<void, E> =>
     once(
-      `${node.descriptor.digest} ${tags.join(" ")}`,
+      flightOf(node.descriptor, tags),
       Effect.zipRight(contents(node), pushManifest(node.manifest, tags)).pipe(
         Effect.catchIf(isMissingContent, () =>
           Effect.suspend(() => {
