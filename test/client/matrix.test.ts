@@ -152,7 +152,7 @@ const withoutMount = {
   gitlab: "uploaded"
 }
 const asFalse = (outcomes: Readonly<Record<string, string>>) => Object.fromEntries(Object.keys(outcomes).map((name) => [name, "false"]))
-/** The content is lost on the way, and the digest tells. */
+/** The content is lost on the way, the digest tells, and what was being made cannot be read again. */
 const losesChunks = { "ecr.rangeStuckDiscarded": "!DigestInvalid", "ghcr.chunksCorrupt": "!DigestInvalid" }
 
 const operations: Readonly<Record<string, Operation>> = {
@@ -370,14 +370,12 @@ const operations: Readonly<Record<string, Operation>> = {
   "putBlob, in chunks": {
     method: "putBlob",
     run: (site) => put(site, fresh, { plan: "chunked", chunkBytes: 20_000 }),
-    outcome: "uploaded",
-    at: losesChunks
+    outcome: "uploaded"
   },
   "putBlob, a chunk of 5 MiB": {
     method: "putBlob",
     run: (site) => put(site, chunky, { plan: "chunked" }),
-    outcome: "uploaded",
-    at: { "ghcr.chunksCorrupt": "!DigestInvalid" }
+    outcome: "uploaded"
   },
   "putBlob of 21 MB": { method: "putBlob", run: (site) => put(site, heavy), outcome: "uploaded" },
   "putBlob, read once": {

@@ -1,5 +1,7 @@
 /** A client and the registries it talks to, in memory, with all that a test may want to look at. */
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -102,5 +104,8 @@ export const corruptContent = Effect.fn("World.corruptContent")(function* (regis
 export const outcomeOf = <E extends { readonly _tag: string }>(exit: Exit.Exit<string, E>): string =>
   Exit.match(exit, {
     onSuccess: (word) => word,
-    onFailure: (cause) => (cause._tag === "Fail" ? `!${cause.error._tag}` : `defect: ${String(cause)}`)
+    onFailure: (cause) => {
+      const failure = Cause.failureOption(cause)
+      return Option.isSome(failure) && Chunk.isEmpty(Cause.defects(cause)) ? `!${failure.value._tag}` : `defect: ${Cause.pretty(cause)}`
+    }
   })
