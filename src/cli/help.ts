@@ -1,7 +1,7 @@
 /** The help of the command as a whole, and what is made of the help of its parts. */
 import { stripVTControlCharacters } from "node:util"
+import { version } from "../model/internal/version.ts"
 import { summaries } from "./summaries.ts"
-import { version } from "./version.ts"
 
 const entries = Object.entries(summaries)
 

@@ -1,5 +1,5 @@
 // The entry of the bundle. What takes long to load is loaded when it is needed, which for `--version` is never.
-import { version } from "./version.ts"
+import { version } from "../model/internal/version.ts"
 
 const args = process.argv.slice(2)
 

@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import { version } from "../model/internal/version.ts"
 import * as CommandLine from "./commandLine.ts"
 import { attach } from "./commands/attach.ts"
 import { blob } from "./commands/blob.ts"
@@ -40,7 +41,6 @@ import * as Help from "./help.ts"
 import * as Report from "./report.ts"
 import type * as Session from "./session.ts"
 import * as Streams from "./streams.ts"
-import { version } from "./version.ts"
 
 export const root = Command.make("effect-oci").pipe(
   Command.withDescription("Images and artifacts in OCI registries, folders and archives."),

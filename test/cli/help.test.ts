@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { summaries } from "../../src/cli/summaries.ts"
-import { version } from "../../src/cli/version.ts"
+import { version } from "../../src/model/internal/version.ts"
 import * as Cli from "./Cli.ts"
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")

@@ -16,6 +16,7 @@ import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { sanitizeUrl } from "../../model/internal/sanitize.ts"
+import { version } from "../../model/internal/version.ts"
 import { type LimitExceeded, RedirectRefused, type RequestContext, TransportError } from "../../model/RegistryError.ts"
 import * as AddressPolicy from "./addressPolicy.ts"
 import * as Exchange from "./exchange.ts"
@@ -84,7 +85,7 @@ export interface Wire {
 }
 
 /** @internal */
-export const defaultUserAgent = "effect-oci/0.1.0"
+export const defaultUserAgent = `effect-oci/${version}`
 const defaultMaxRedirects = 10
 const defaultConnectTimeout = Duration.seconds(30)
 const defaultIdleTimeout = Duration.minutes(1)

@@ -1,2 +1,0 @@
-/** That of `package.json`, which a test compares; read from there it would cost every start of the command. */
-export const version = "0.1.0"
