@@ -9,6 +9,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
@@ -149,8 +150,10 @@ const copyIn = <E1, E2>(
     const { root, select } = yield* chosen(source, manifest, options.platforms)
     const mover = Mover.make(run, source, target)
     const skip = options.force === true ? undefined : (descriptor: Descriptor.Descriptor) => target.exists(descriptor)
-    const node = yield* Graph.load(source, root, { select, skip })
-    yield* mover.move(node, tags)
+    const moved = (known: typeof skip) => Effect.tap(Graph.load(source, root, { select, skip: known }), (node) => mover.move(node, tags))
+    // The target may have said of a child that it is there, and have lost it.
+    const mayBeMissing = (error: unknown) => skip !== undefined && Predicate.isTagged(error, "ManifestBlobUnknown")
+    const node = yield* Effect.catchIf(moved(skip), mayBeMissing, () => moved(undefined))
     if (options.referrers === true) yield* copyReferrers(mover, source, [root.descriptor, ...Manifest.successors(root)])
     if (options.digestTags === true) yield* copyDigestTags(mover, source, Graph.postOrder(node))
     return resultOf(run, root.descriptor, false)

@@ -153,6 +153,21 @@ describe("Copy", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("heals once when the target lost an image of an index it seemed to have", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const faults = yield* FaultyHttp.FaultyHttp
+      const index = yield* seedIndex
+      const lie = Fault.respond(200, { "content-length": "1", "content-type": MediaType.ociImageManifest })
+      yield* faults.setRules([{ match: { host: "target.test", method: "HEAD", path: /manifests\/sha256:/, count: 1 }, fault: lie }])
+      const result = yield* Copy.copy(source, "multi", target)
+      expect(result.descriptor.digest).toBe(index.digest)
+      const stored = yield* target.fetchManifest("multi")
+      const children = yield* Effect.forEach(stored._tag === "ImageIndex" ? stored.manifests : [], target.fetchManifest)
+      expect(children.length).toBe(2)
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("many copies share what they move", () =>
     Effect.gen(function* () {
       const source = yield* remote("source.test/acme/app")

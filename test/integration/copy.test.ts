@@ -1,6 +1,6 @@
 /**
  * Copies between real registries, layouts and archives, looked at with skopeo, interrupted and killed. By hand with other moments:
- * `OCI_COPY_SEED=7 OCI_COPY_KILLS=20`.
+ * `OCI_COPY_SEED=7 OCI_COPY_KILLS=20 OCI_COPY_INTERRUPTIONS=40`.
  */
 import { spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
@@ -8,15 +8,12 @@ import * as Path from "node:path"
 import { gunzipSync } from "node:zlib"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, layer } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import * as Archive from "../../src/content/Archive.ts"
 import type * as ContentStore from "../../src/content/ContentStore.ts"
@@ -36,12 +33,14 @@ import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import * as Images from "./Images.ts"
+import * as Places from "./Places.ts"
 
 const setting = (name: string, otherwise: number) => Number(process.env[`OCI_COPY_${name}`] ?? otherwise)
 
 const seed = setting("SEED", 2026)
-const interruptions = setting("INTERRUPTIONS", 10)
-const kills = setting("KILLS", 6)
+const interruptions = setting("INTERRUPTIONS", 8)
+const kills = setting("KILLS", 4)
+const limit = (rounds: number) => 30_000 + rounds * 5000
 
 interface Pair {
   readonly from: DockerRegistry.Service
@@ -98,101 +97,9 @@ const pushNested = Effect.fnUntraced(function* (repository: RemoteRepository.Rem
   return yield* pushIndex(repository, [amd64, arm64, one, two], tag)
 })
 
-// --- looking at places ---
-
-/** Every manifest behind a reference, and every blob that is named and not there. */
-const lookAt = Effect.fnUntraced(function* <E>(place: ContentStore.Source<E>, reference: string | Descriptor.Descriptor) {
-  const manifests = new Map<string, Manifest.Manifest>()
-  const missing: Array<string> = []
-  const visit = (next: string | Descriptor.Descriptor): Effect.Effect<void, E> =>
-    Effect.gen(function* () {
-      const manifest = yield* place.fetchManifest(next)
-      if (manifests.has(manifest.digest)) return
-      manifests.set(manifest.digest, manifest)
-      const [children, blobs] = [true, false].map((is) =>
-        Manifest.successors(manifest).filter((_) => MediaType.isManifest(_.mediaType) === is)
-      )
-      yield* Effect.forEach(
-        blobs ?? [],
-        (blob) => Effect.map(place.exists(blob), (exists) => (exists ? undefined : missing.push(blob.digest))),
-        { concurrency: 8 }
-      )
-      yield* Effect.forEach(children ?? [], (child) => visit(child), { concurrency: 2 })
-    })
-  yield* visit(reference)
-  return { manifests: [...manifests.values()], missing }
-})
-
-interface Place<E> extends ContentStore.Source<E>, ContentStore.Tags<E> {}
-
-/** Fails the test when a tag leads to something that is not there. */
-const assertWhole = Effect.fnUntraced(function* <E>(place: Place<E>) {
-  // A registry does not know the name of a repository before its first tag.
-  const tags = yield* Effect.orElseSucceed(Stream.runCollect(place.tags), () => Chunk.empty<string>())
-  for (const tag of tags) assert.deepStrictEqual((yield* lookAt(place, tag)).missing, [], `${tag} of ${place.label} is not whole`)
-  return Chunk.size(tags)
-})
-
-const raw = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8")
-
-/** skopeo sees the same bytes at both ends, of the tag and of every manifest behind it. */
-const assertSameForSkopeo = Effect.fnUntraced(function* (
-  source: RemoteRepository.RemoteRepository,
-  target: RemoteRepository.RemoteRepository,
-  tag: string
-) {
-  const { manifests } = yield* lookAt(source, tag)
-  const see = (suffix: string) =>
-    Effect.all(
-      [source, target].map(({ label }) => Skopeo.rawManifest(`docker://${label}${suffix}`)),
-      { concurrency: 2 }
-    )
-  const [ofSource, ofTarget] = yield* see(`:${tag}`)
-  assert.isNotEmpty(ofSource)
-  assert.strictEqual(ofTarget, ofSource)
-  for (const { bytes, digest } of manifests) assert.deepStrictEqual(yield* see(`@${digest}`), [raw(bytes), raw(bytes)])
-})
-
-/** Every blob behind the tag read again from both ends: the client verifies each against its digest. */
-const assertSameBlobs = Effect.fnUntraced(function* (
-  source: RemoteRepository.RemoteRepository,
-  target: RemoteRepository.RemoteRepository,
-  tag: string
-) {
-  for (const { digest, _tag } of (yield* lookAt(source, tag)).manifests) {
-    if (_tag === "ImageIndex") continue
-    const [one, other] = yield* Effect.all([source, target].map((_) => Images.pull(Reference.withDigest(_.repository, digest))))
-    assert.deepStrictEqual(other, one)
-  }
-})
-
-const requestLine = /"((?:GET|HEAD|POST|PUT|PATCH|DELETE) \/v2\/[^"]*) HTTP\/1\.1" \d+/g
-
-/** What a registry was asked while the effect ran, by its own log. */
-const asked = Effect.fnUntraced(function* <A, E, R>(registry: DockerRegistry.Service, effect: Effect.Effect<A, E, R>) {
-  // The log is written after the answer, so a request of the test's own shows how far it is.
-  const mark = Effect.gen(function* () {
-    const path = `/v2/mark/${randomBytes(8).toString("hex")}/tags/list`
-    yield* Effect.promise(() => fetch(`${registry.origin}${path}`).then((_) => _.text()))
-    const found = Effect.filterOrFail(
-      registry.log,
-      (log) => log.includes(`"GET ${path} HTTP`),
-      () => "not yet"
-    )
-    yield* Effect.retry(found, Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(500)))
-    return path
-  })
-  const before = yield* mark
-  const result = yield* effect
-  const after = yield* mark
-  const lines = [...(yield* registry.log).matchAll(requestLine)].map((_) => _[1] ?? "")
-  const at = (path: string) => lines.findIndex((line) => line.endsWith(path))
-  return { result, requests: lines.slice(at(before) + 1, at(after)) }
-})
-
 // --- moments ---
 
-/** Numbers of events after which to stop, spread over a whole copy; none twice as likely as another. */
+/** Numbers of events after which to stop, anywhere in a copy; the same ones for the same seed. */
 const moments = (count: number, events: number, salt: number) =>
   Effect.all(Array.from({ length: count }, () => Random.nextIntBetween(1, events))).pipe(Effect.withRandom(Random.make(seed + salt)))
 
@@ -263,8 +170,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const result = yield* Copy.copy(source, "v1", target)
         assert.strictEqual(result.descriptor.digest, index.digest)
         assert.deepInclude(result, { unchanged: false, manifests: 7, blobs: 4 + 5 + 21 + 3, skipped: 0 })
-        yield* assertSameForSkopeo(source, target, "v1")
-        yield* assertSameBlobs(source, target, "v1")
+        yield* Places.assertSameForSkopeo(source, target, "v1")
+        yield* Places.assertSameBlobs(source, target, "v1")
       })
     )
 
@@ -274,14 +181,14 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const source = yield* repositoryAt(from.host, "team/layers")
         const target = yield* repositoryAt(to.host, "mirror/layers")
         const { digest } = yield* pushImage(source, 60, "v1")
-        const copied = yield* asked(from, asked(to, Copy.copy(source, "v1", target)))
+        const copied = yield* Places.asked(from, Places.asked(to, Copy.copy(source, "v1", target)))
         assert.deepInclude(copied.result.result, { unchanged: false, manifests: 1, blobs: 61, skipped: 0 })
         assert.isAtMost(copied.requests.length, 63, copied.requests.join("\n"))
         assert.isAtMost(copied.result.requests.length, 190, copied.result.requests.join("\n"))
-        yield* assertSameForSkopeo(source, target, "v1")
-        yield* assertSameBlobs(source, target, "v1")
+        yield* Places.assertSameForSkopeo(source, target, "v1")
+        yield* Places.assertSameBlobs(source, target, "v1")
 
-        const again = yield* asked(from, asked(to, Copy.copy(source, "v1", target)))
+        const again = yield* Places.asked(from, Places.asked(to, Copy.copy(source, "v1", target)))
         assert.deepInclude(again.result.result, { unchanged: true, manifests: 0, blobs: 0, bytes: 0 })
         assert.strictEqual(again.result.result.descriptor.digest, digest)
         assert.deepStrictEqual(again.requests, ["HEAD /v2/team/layers/manifests/v1"])
@@ -332,7 +239,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
           const plain = gunzipSync(original.blobs.get(compressed) ?? Buffer.of())
           assert.strictEqual(`sha256:${createHash("sha256").update(plain).digest("hex")}`, after.layers[at]?.digest)
         }
-        assert.strictEqual(yield* Skopeo.rawManifest(`docker://${target.label}:v1`), raw(last.manifest))
+        assert.strictEqual(yield* Skopeo.rawManifest(`docker://${target.label}:v1`), Places.raw(last.manifest))
       })
     )
 
@@ -345,7 +252,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const { digest } = yield* pushNested(source, "v1")
         const layout = yield* OciLayout.create(Path.join(folder, "layout"))
         yield* Copy.copy(source, "v1", layout)
-        assert.strictEqual(yield* assertWhole(layout), 1)
+        assert.strictEqual(yield* Places.assertWhole(layout), 1)
         const file = Path.join(folder, "oci.tar")
         const writer = yield* Archive.write(file, { format: "oci" })
         yield* Copy.copy(layout, "v1", writer)
@@ -353,7 +260,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const result = yield* Copy.copy(yield* Archive.read(file), "v1", target)
         assert.deepInclude(result, { manifests: 7, blobs: 4 + 5 + 21 + 3 })
         assert.strictEqual(result.descriptor.digest, digest)
-        yield* assertSameForSkopeo(source, target, "v1")
+        yield* Places.assertSameForSkopeo(source, target, "v1")
       })
     )
 
@@ -369,8 +276,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         yield* Copy.copy(source, "v1", layout)
         yield* Skopeo.copy(`oci:${ours}:v1`, `docker://${to.host}/by/skopeo:v1`)
         const bySkopeo = yield* repositoryAt(to.host, "by/skopeo")
-        yield* assertSameForSkopeo(source, bySkopeo, "v1")
-        yield* assertSameBlobs(source, bySkopeo, "v1")
+        yield* Places.assertSameForSkopeo(source, bySkopeo, "v1")
+        yield* Places.assertSameBlobs(source, bySkopeo, "v1")
 
         const theirs = Path.join(folder, "theirs")
         yield* Skopeo.copy(`docker://${source.label}:v1`, `oci:${theirs}:v1`)
@@ -378,75 +285,83 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         assert.strictEqual((yield* opened.resolve("v1")).digest, digest)
         const byUs = yield* repositoryAt(to.host, "by/us")
         yield* Copy.copy(opened, "v1", byUs)
-        yield* assertSameForSkopeo(source, byUs, "v1")
-        yield* assertSameBlobs(source, byUs, "v1")
+        yield* Places.assertSameForSkopeo(source, byUs, "v1")
+        yield* Places.assertSameBlobs(source, byUs, "v1")
       })
     )
 
-    it.scoped("interrupted at any moment: tags stay whole, and the next run ends it", () =>
-      Effect.gen(function* () {
-        const { from, to } = yield* Registries
-        const source = yield* repositoryAt(from.host, "team/interrupted")
-        const { digest } = yield* pushNested(source, "v1")
-        const { digest: old } = yield* pushImage(source, 2, "old")
-        const folder = yield* Folder.temporary("interrupted")
-        const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/counted"))
-        let interrupted = 0
-
-        const round = Effect.fnUntraced(function* <E>(target: Place<E> & ContentStore.Target<E>, moment: number) {
-          yield* Copy.copy(source, "old", target, { tags: ["v1"] })
+    it.scoped(
+      "interrupted at any moment: tags stay whole, and the next run ends it",
+      () =>
+        Effect.gen(function* () {
+          const { from, to } = yield* Registries
+          const source = yield* repositoryAt(from.host, "team/interrupted")
+          const { digest } = yield* pushNested(source, "v1")
+          const { digest: old } = yield* pushImage(source, 2, "old")
+          const folder = yield* Folder.temporary("interrupted")
+          const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/counted"))
+          let interrupted = 0
           let looks = 0
-          // Looks on while the copy runs, and is not told when it is stopped.
-          const watch = Effect.forever(Effect.map(assertWhole(target), () => looks++))
-          const watched = Effect.raceFirst(copyUntil(source, target, moment), watch)
-          if ((yield* watched) === "interrupted") interrupted++
-          assert.include([old, digest], Option.getOrThrow(yield* target.current("v1")).digest)
-          assert.strictEqual(yield* assertWhole(target), 1)
-          assert.isAbove(looks, 0, "nothing was looked at meanwhile")
-          const result = yield* Copy.copy(source, "v1", target)
-          assert.strictEqual(result.descriptor.digest, digest)
-          const { manifests, missing } = yield* lookAt(target, "v1")
-          assert.deepStrictEqual(missing, [])
-          assert.strictEqual(manifests.length, 7)
-        })
 
-        for (const [at, moment] of (yield* moments(interruptions, events, 1)).entries()) {
-          if (at % 2 === 0) yield* round(yield* repositoryAt(to.host, `mirror/interrupted-${at}`), moment)
-          else yield* round(yield* OciLayout.create(Path.join(folder, String(at))), moment)
-        }
-        assert.isAtLeast(interrupted, interruptions / 2)
-      })
+          const round = Effect.fnUntraced(function* <E>(target: Places.Place<E> & ContentStore.Target<E>, moment: number) {
+            yield* Copy.copy(source, "old", target, { tags: ["v1"] })
+            // Looks on while the copy runs, and is not told when it is stopped.
+            const watch = Effect.forever(Effect.map(Places.assertWhole(target), () => looks++))
+            const watched = Effect.raceFirst(copyUntil(source, target, moment), watch)
+            if ((yield* watched) === "interrupted") interrupted++
+            assert.include([old, digest], Option.getOrThrow(yield* target.current("v1")).digest)
+            assert.strictEqual(yield* Places.assertWhole(target), 1)
+            const result = yield* Copy.copy(source, "v1", target)
+            assert.strictEqual(result.descriptor.digest, digest)
+            const { manifests, missing } = yield* Places.lookAt(target, "v1")
+            assert.deepStrictEqual(missing, [])
+            assert.strictEqual(manifests.length, 7)
+          })
+
+          for (const [at, moment] of (yield* moments(interruptions, events, 1)).entries()) {
+            if (at % 2 === 0) yield* round(yield* repositoryAt(to.host, `mirror/interrupted-${at}`), moment)
+            else yield* round(yield* OciLayout.create(Path.join(folder, String(at))), moment)
+          }
+          assert.isAtLeast(interrupted, interruptions / 2)
+          assert.isAbove(looks, 0, "nothing was looked at meanwhile")
+        }),
+      limit(interruptions)
     )
 
-    it.scoped("killed at any moment: tags stay whole, and the next run ends it", () =>
-      Effect.gen(function* () {
-        const { from, to } = yield* Registries
-        const source = yield* repositoryAt(from.host, "team/killed")
-        const { digest } = yield* pushNested(source, "v1")
-        const folder = yield* Folder.temporary("killed")
-        const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/uncounted"))
-        let killed = 0
+    it.scoped(
+      "killed at any moment: tags stay whole, and the next run ends it",
+      () =>
+        Effect.gen(function* () {
+          const { from, to } = yield* Registries
+          const source = yield* repositoryAt(from.host, "team/killed")
+          const { digest } = yield* pushNested(source, "v1")
+          yield* pushImage(source, 2, "old")
+          const folder = yield* Folder.temporary("killed")
+          const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/uncounted"))
+          let killed = 0
 
-        const round = Effect.fnUntraced(function* <E>(target: Place<E> & ContentStore.Target<E>, to: string, moment: number) {
-          if (yield* copyAndKill(`${source.label}:v1`, to, moment)) killed++
-          yield* assertWhole(target)
-          yield* Copy.copy(source, "v1", target)
-          assert.strictEqual(yield* assertWhole(target), 1)
-          assert.strictEqual((yield* lookAt(target, "v1")).manifests[0]?.digest, digest)
-        })
+          const round = Effect.fnUntraced(function* <E>(target: Places.Place<E> & ContentStore.Target<E>, to: string, moment: number) {
+            yield* Copy.copy(source, "old", target, { tags: ["v1"] })
+            if (yield* copyAndKill(`${source.label}:v1`, to, moment)) killed++
+            assert.strictEqual(yield* Places.assertWhole(target), 1)
+            yield* Copy.copy(source, "v1", target)
+            assert.strictEqual(yield* Places.assertWhole(target), 1)
+            assert.strictEqual((yield* Places.lookAt(target, "v1")).manifests[0]?.digest, digest)
+          })
 
-        const one = Effect.fnUntraced(function* (moment: number, at: number) {
-          if (at % 2 === 0) {
-            const target = yield* repositoryAt(to.host, `mirror/killed-${at}`)
-            return yield* round(target, target.label, moment)
-          }
-          const directory = Path.join(folder, String(at))
-          // A process that was killed leaves its lock behind, which shows no sign of life.
-          yield* round(yield* OciLayout.create(directory, { lockExpiry: "1 second" }), `oci:${directory}`, moment)
-        })
-        yield* Effect.forEach(yield* moments(kills, events, 2), one, { concurrency: 2 })
-        assert.isAtLeast(killed, kills / 2)
-      })
+          const one = Effect.fnUntraced(function* (moment: number, at: number) {
+            if (at % 2 === 0) {
+              const target = yield* repositoryAt(to.host, `mirror/killed-${at}`)
+              return yield* round(target, target.label, moment)
+            }
+            const directory = Path.join(folder, String(at))
+            // A process that was killed leaves its lock behind, which shows no sign of life.
+            yield* round(yield* OciLayout.create(directory, { lockExpiry: "1 second" }), `oci:${directory}`, moment)
+          })
+          yield* Effect.forEach(yield* moments(kills, events, 2), one, { concurrency: 2 })
+          assert.isAtLeast(killed, kills / 2)
+        }),
+      limit(kills)
     )
   })
 })
