@@ -81,7 +81,8 @@ export type CopyError = UnsupportedManifest | LimitExceeded
 
 const defaultJobs = 16
 
-const isDigest = (reference: string) => reference.includes(":")
+// The name of an image in a docker archive has a colon as well: `app:v1`.
+const isDigest = (reference: string) => /^[a-z0-9+._-]+:[0-9a-f]{32,}$/.test(reference)
 
 /** Copies what a tag or digest of the source stands for. @since 0.1.0 */
 export const copy = <E1, E2>(
@@ -89,7 +90,7 @@ export const copy = <E1, E2>(
   reference: string,
   target: ContentStore.Target<E2>,
   options: Options = {}
-): Effect.Effect<Result, E1 | E2 | CopyError> => Effect.suspend(() => copyIn(runOf(options), source, reference, target, options))
+): Effect.Effect<Result, E1 | E2 | CopyError> => Effect.suspend(() => copyIn(runOf<E1 | E2>(options), source, reference, target, options))
 
 /** One of many copies; its own options go over the common ones. @since 0.1.0 */
 export interface Entry<E1, E2> {
@@ -110,7 +111,7 @@ export const copyMany = <E1, E2>(
   options: Omit<Options, "tags"> = {}
 ): Effect.Effect<ReadonlyArray<Result>, E1 | E2 | CopyError> =>
   Effect.suspend(() => {
-    const run = runOf(options)
+    const run = runOf<E1 | E2>(options)
     return Effect.forEach(entries, ({ source, reference, target, tags }) => copyIn(run, source, reference, target, { ...options, tags }), {
       concurrency: options.jobs ?? defaultJobs
     })
@@ -125,7 +126,7 @@ export const stream = <E1, E2>(
 ): Stream.Stream<Progress.Event, E1 | E2 | CopyError> =>
   Progress.toStream((onProgress) => copy(source, reference, target, { ...options, onProgress }))
 
-const runOf = (options: Options): Mover.Run =>
+const runOf = <E>(options: Options): Mover.Run<E> =>
   Mover.makeRun({
     jobs: options.jobs ?? defaultJobs,
     listener: options.onProgress,
@@ -133,14 +134,14 @@ const runOf = (options: Options): Mover.Run =>
   })
 
 const copyIn = <E1, E2>(
-  run: Mover.Run,
+  run: Mover.Run<E1 | E2>,
   source: ContentStore.Source<E1>,
   reference: string,
   target: ContentStore.Target<E2>,
   options: Options
 ): Effect.Effect<Result, E1 | E2 | CopyError> =>
   Effect.gen(function* () {
-    const tags = options.tags ?? (isDigest(reference) ? [] : [reference])
+    const tags = options.tags ?? (reference.includes(":") ? [] : [reference])
     const looksDeeper =
       options.force === true || options.platforms !== undefined || options.referrers === true || options.digestTags === true
     const known = looksDeeper ? Option.none() : yield* unchanged(source, reference, target, tags)
@@ -159,7 +160,7 @@ const copyIn = <E1, E2>(
     return resultOf(run, root.descriptor, false)
   })
 
-const resultOf = (run: Mover.Run, descriptor: Descriptor.Descriptor, same: boolean): Result => ({
+const resultOf = <E>(run: Mover.Run<E>, descriptor: Descriptor.Descriptor, same: boolean): Result => ({
   descriptor,
   unchanged: same,
   ...run.tally

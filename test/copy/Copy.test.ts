@@ -182,6 +182,22 @@ describe("Copy", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("many copies at once move what they share once, into one place or into a registry", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const { manifest } = yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 3 })
+      const tags = ["v1", "v2", "v3"]
+      const entries = tags.map((tag) => ({ source, reference: manifest.digest, target, tags: [tag] }))
+      const results = yield* Copy.copyMany(entries)
+      expect(results.map(({ blobs }) => blobs)).toEqual([4, 4, 4])
+      expect((yield* counts("target.test"))["PUT upload"]).toBe(4)
+
+      const others = yield* Effect.forEach(["a", "b", "c"], (name) => remote(`target.test/other/${name}`))
+      yield* Copy.copyMany(others.map((target) => ({ source, reference: "v1", target })))
+      expect((yield* counts("target.test"))["PUT upload"]).toBe(8)
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("tells its progress, whose sums never fall and end equal", () =>
     Effect.gen(function* () {
       const { source, target } = yield* places

@@ -221,7 +221,10 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const dockerWriter = yield* Archive.write(dockerFile, { format: "docker", repository: source.repository })
         yield* Copy.copy(ociArchive, "v1", dockerWriter)
         yield* dockerWriter.commit
-        const { descriptor } = yield* Copy.copy(yield* Archive.read(dockerFile), "v1", target)
+        const dockerArchive = yield* Archive.read(dockerFile)
+        const { descriptor } = yield* Copy.copy(dockerArchive, "v1", target)
+        const byName = yield* Copy.copy(dockerArchive, `${source.label}:v1`, target, { tags: ["v1"] })
+        assert.deepInclude(byName, { unchanged: true, blobs: 0, manifests: 0 })
 
         const last = yield* Images.pull(Reference.withDigest(target.repository, descriptor.digest))
         const before = yield* Manifest.decode(original.manifest)

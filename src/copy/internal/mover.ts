@@ -18,26 +18,32 @@ export interface Tally {
   mounted: number
 }
 
-/** What all copies of a run share. @internal */
-export interface Run {
+/** What all copies of a run share; `E` is how its places fail. @internal */
+export interface Run<E> {
   readonly jobs: Effect.Semaphore
   readonly listener: Progress.Listener | undefined
   readonly nondistributable: boolean
   /** Where blobs are known to be: space and digest to the name a mount calls the place. */
   readonly locations: Map<string, string>
+  /** Blobs on their first way into a space, by the same keys. */
+  readonly arriving: Map<string, Deferred.Deferred<void>>
+  /** What moves or has moved to each place. */
+  readonly flights: Map<ContentStore.Target<E>, Map<string, Deferred.Deferred<void, E>>>
   readonly tally: Tally
 }
 
 /** @internal */
-export const makeRun = (options: {
+export const makeRun = <E>(options: {
   readonly jobs: number
   readonly listener: Progress.Listener | undefined
   readonly nondistributable: boolean
-}): Run => ({
+}): Run<E> => ({
   jobs: Effect.unsafeMakeSemaphore(options.jobs),
   listener: options.listener,
   nondistributable: options.nondistributable,
   locations: new Map(),
+  arriving: new Map(),
+  flights: new Map(),
   tally: { blobs: 0, manifests: 0, bytes: 0, skipped: 0, mounted: 0 }
 })
 
@@ -60,9 +66,9 @@ const flightOf = ({ digest }: Descriptor.Descriptor, tags: ReadonlyArray<string>
 const isMissingContent = (error: unknown) => Predicate.isTagged(error, "ManifestBlobUnknown")
 
 /** @internal */
-export const make = <E1, E2>(run: Run, source: ContentStore.Source<E1>, target: ContentStore.Target<E2>): Mover<E1 | E2> => {
-  type E = E1 | E2
-  const flights = new Map<string, Deferred.Deferred<void, E>>()
+export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: ContentStore.Target<E>): Mover<E> => {
+  const flights = run.flights.get(target) ?? new Map<string, Deferred.Deferred<void, E>>()
+  run.flights.set(target, flights)
 
   /** One flight for each digest; a failure is given to all who wait and forgotten. */
   const once = (digest: string, move: Effect.Effect<void, E>): Effect.Effect<void, E> =>
@@ -100,6 +106,23 @@ export const make = <E1, E2>(run: Run, source: ContentStore.Source<E1>, target: 
         run.locations.set(locationKey(target.mounts.space, descriptor.digest), target.mounts.name)
       }
     })
+
+  /** Another place of the same space may be getting the blob: then it is mounted from there. */
+  const inTurn = (descriptor: Descriptor.Descriptor, push: Effect.Effect<void, E>): Effect.Effect<void, E> => {
+    if (!ContentStore.hasMounts(target)) return push
+    const key = locationKey(target.mounts.space, descriptor.digest)
+    return Effect.flatMap(Deferred.make<void>(), (arrived) => {
+      if (run.locations.has(key)) return push
+      const first = run.arriving.get(key)
+      if (first !== undefined) return Effect.zipRight(Deferred.await(first), inTurn(descriptor, push))
+      run.arriving.set(key, arrived)
+      const done = Effect.suspend(() => {
+        run.arriving.delete(key)
+        return Deferred.succeed(arrived, undefined)
+      })
+      return Effect.ensuring(push, done)
+    })
+  }
 
   const pushBlob = (descriptor: Descriptor.Descriptor): Effect.Effect<void, E> =>
     Effect.gen(function* () {
@@ -143,7 +166,10 @@ export const make = <E1, E2>(run: Run, source: ContentStore.Source<E1>, target: 
   const contents = (node: Graph.Node): Effect.Effect<void, E> =>
     Effect.all(
       [
-        Effect.forEach(node.blobs.filter(wanted), (blob) => once(blob.digest, pushBlob(blob)), { concurrency: "unbounded", discard: true }),
+        Effect.forEach(node.blobs.filter(wanted), (blob) => once(blob.digest, inTurn(blob, pushBlob(blob))), {
+          concurrency: "unbounded",
+          discard: true
+        }),
         Effect.forEach(node.children, (child) => move(child, []), { concurrency: "unbounded", discard: true })
       ],
       { concurrency: 2, discard: true }
