@@ -155,8 +155,8 @@ const copyIn = <E1, E2>(
     // The target may have said of a child that it is there, and have lost it.
     const mayBeMissing = (error: unknown) => skip !== undefined && Predicate.isTagged(error, "ManifestBlobUnknown")
     const node = yield* Effect.catchIf(moved(skip), mayBeMissing, () => moved(undefined))
-    if (options.referrers === true) yield* copyReferrers(mover, source, [root.descriptor, ...Manifest.successors(root)])
-    if (options.digestTags === true) yield* copyDigestTags(mover, source, Graph.postOrder(node))
+    if (options.referrers === true) yield* copyReferrers(mover, source, manifestsOf(node))
+    if (options.digestTags === true) yield* copyDigestTags(mover, source, manifestsOf(node))
     return resultOf(run, root.descriptor, false)
   })
 
@@ -165,6 +165,12 @@ const resultOf = <E>(run: Mover.Run<E>, descriptor: Descriptor.Descriptor, same:
   unchanged: same,
   ...run.tally
 })
+
+/** The manifests of a graph and those they name, which may have been in place and so have no node. */
+const manifestsOf = (node: Graph.Node): ReadonlyArray<Descriptor.Descriptor> =>
+  Graph.postOrder(node)
+    .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest)])
+    .filter(({ mediaType }) => MediaType.isManifest(mediaType))
 
 /** What all tags stand for already, when that is what the reference stands for: the whole of a copy that has nothing to do. */
 const unchanged = <E1, E2>(
@@ -229,7 +235,7 @@ const copyReferrers = <E1, E2>(
   const seen = new Set<string>()
   const follow = (subject: Descriptor.Descriptor): Effect.Effect<void, E1 | E2 | LimitExceeded> =>
     Effect.suspend(() => {
-      if (seen.has(subject.digest) || !MediaType.isManifest(subject.mediaType)) return Effect.void
+      if (seen.has(subject.digest)) return Effect.void
       seen.add(subject.digest)
       return Stream.runForEach(source.referrers(subject), (referrer) =>
         Effect.gen(function* () {
@@ -246,10 +252,10 @@ const copyReferrers = <E1, E2>(
 const copyDigestTags = <E1, E2>(
   mover: Mover.Mover<E1 | E2>,
   source: ContentStore.Source<E1>,
-  nodes: ReadonlyArray<Graph.Node>
+  subjects: ReadonlyArray<Descriptor.Descriptor>
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
   if (!ContentStore.hasTags<ContentStore.Source<E1>, E1>(source)) return Effect.void
-  const prefixes = new Set(nodes.map(({ descriptor }) => descriptor.digest.replace(":", "-")))
+  const prefixes = new Set(subjects.map(({ digest }) => digest.replace(":", "-")))
   const belongs = (tag: string) => prefixes.has(tag.replace(/\..*$/, "")) && tag.includes(".")
   return Stream.runForEach(Stream.filter(source.tags, belongs), (tag) =>
     Effect.gen(function* () {

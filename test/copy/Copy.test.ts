@@ -8,6 +8,7 @@ import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
 import * as Progress from "../../src/copy/Progress.ts"
+import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
@@ -137,6 +138,24 @@ describe("Copy", () => {
       expect(Chunk.size(yield* Stream.runCollect(target.referrers(manifest)))).toBe(1)
       expect(Chunk.size(yield* Stream.runCollect(target.referrers(signature.manifest)))).toBe(1)
       expect([...(yield* (yield* at("target.test")).tags("mirror/app"))].sort()).toEqual([digestTag, "v1"].sort())
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("brings along what belongs to images that are in place", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const registry = yield* at("source.test")
+      yield* seedIndex
+      const index = yield* source.fetchManifest("multi")
+      const [image] = Manifest.successors(index)
+      if (image === undefined) return expect.fail("an index without images")
+      yield* Copy.copy(source, "multi", target)
+      const digestTag = `${image.digest.replace(":", "-")}.sig`
+      yield* registry.seedImage("acme/app", { tag: digestTag, seed: 9 })
+      yield* registry.seedImage("acme/app", { subject: image, artifactType: "application/x.sig", seed: 7 })
+      yield* Copy.copy(source, "multi", target, { referrers: true, digestTags: true })
+      expect(Chunk.size(yield* Stream.runCollect(target.referrers(image)))).toBe(1)
+      expect([...(yield* (yield* at("target.test")).tags("mirror/app"))]).toContain(digestTag)
     }).pipe(Effect.provide(layer()))
   )
 
