@@ -11,6 +11,7 @@ import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as RegistryServer from "../../src/testing/RegistryServer.ts"
 import * as Content from "../support/Content.ts"
+import { ProgramError } from "../support/Program.ts"
 
 const concurrency = 4
 
@@ -18,7 +19,7 @@ const concurrency = 4
 const eventually = <E, R>(what: string, condition: Effect.Effect<boolean, E, R>) =>
   condition.pipe(
     Effect.repeat({ until: (holds) => holds, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => new Error(`never: ${what}`) })
+    Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => new ProgramError({ message: `never: ${what}` }) })
   )
 
 const client = NodeRegistry.layerWith({
