@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
 import * as ScriptedHttp from "../support/ScriptedHttp.ts"
 import { load } from "../vectors/Vectors.ts"
@@ -38,6 +40,25 @@ describe("ping", () => {
     return Effect.gen(function* () {
       const client = yield* RegistryClient.RegistryClient
       expect(yield* Effect.flip(client.ping("registry.test"))).toMatchObject({ _tag: "Unsupported", status: 404 })
+      expect(script.received.length).toBe(1)
     }).pipe(Effect.provide(Layer.provide(RegistryClient.layer, Registries.layerOver(script.layer))))
+  })
+
+  it.effect("asks once each time, and hears what the first answer says about the rate limit", () => {
+    const script = ScriptedHttp.make((_, index) => ({
+      status: 200,
+      headers: { "ratelimit-limit": "100;w=60", "ratelimit-remaining": String(90 - index) }
+    }))
+    const remaining = Effect.gen(function* () {
+      const client = yield* RegistryClient.RegistryClient
+      const transport = yield* RegistryTransport.RegistryTransport
+      yield* client.ping("registry.test")
+      return Option.map(yield* transport.rateLimit("registry.test"), (limit) => limit.remaining)
+    })
+    return Effect.gen(function* () {
+      expect(yield* remaining).toEqual(Option.some(90))
+      expect(yield* remaining).toEqual(Option.some(89))
+      expect(script.received.length).toBe(2)
+    }).pipe(Effect.provide(Layer.provideMerge(RegistryClient.layer, Registries.layerOver(script.layer))))
   })
 })

@@ -138,6 +138,8 @@ const note = (image: RegistryControl.SeededImage, text: string) =>
 const resolveGuarded = (world: World) => world.client.resolve(v1Of(world.guarded, world))
 
 const operations: Readonly<Record<string, Operation>> = {
+  "first contact with an open registry, a ping": { ...source(({ client }) => client.ping("source.test")), cold: true },
+  "first contact with a token service, a ping": { host: "guarded.test", cold: true, run: ({ client }) => client.ping("guarded.test") },
   "first contact with an open registry, resolving a tag": {
     ...source((world) => world.client.resolve(v1Of(world.source, world))),
     cold: true
@@ -152,6 +154,7 @@ const operations: Readonly<Record<string, Operation>> = {
         { concurrency: "unbounded" }
       )
   },
+  ping: source(({ client }) => client.ping("source.test")),
   "resolve a tag or a digest": source((world) => world.client.resolve(v1Of(world.source, world))),
   "get a manifest by tag or digest": source((world) =>
     world.client.getManifest(Reference.withDigest(world.source, world.large.manifest.digest))

@@ -17,7 +17,7 @@ import type { HostSettings, Mirror } from "../RegistryHosts.ts"
 import type * as RetryPolicy from "../RetryPolicy.ts"
 import { attempts } from "./attempts.ts"
 import type { HostGate } from "./hostGate.ts"
-import type { Heard } from "./message.ts"
+import { buffered, type Heard } from "./message.ts"
 import * as Ping from "./ping.ts"
 
 /**
@@ -44,6 +44,8 @@ export interface Connection {
   /** Path before `/v2/`; empty for registries. */
   readonly prefix: string
   readonly ping: Ping.PingAnswer
+  /** The whole answer to the ping, for those who waited for it. */
+  readonly greeting: Heard | undefined
   readonly authenticator: Authenticator.Authenticator
 }
 
@@ -107,8 +109,9 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
     }
     return heard
   })
-  const { direct, response, scheme } = yield* attempts({ policy, gate, method: "GET", mayRepeat: true }, once)
-  yield* response.discard
+  const { scheme, ...heard } = yield* attempts({ policy, gate, method: "GET", mayRepeat: true }, once)
+  const { direct, response } = heard
+  const greeting: Heard = { ...heard, response: yield* buffered(response) }
   const answer: Ping.PingAnswer = {
     scheme,
     status: response.status,
@@ -116,7 +119,7 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
     challenges: direct ? Ping.challengesOf(response) : [],
     apiVersion: response.headers["docker-distribution-api-version"]
   }
-  return answer
+  return { answer, greeting }
 }, Effect.scoped)
 
 /** Out of order for now: asked again next time. */
@@ -136,7 +139,7 @@ const noCredentials: Authenticator.Authenticator = {
 
 const connect = Effect.fnUntraced(function* (environment: Environment, options: Options) {
   const { keychain, tokenCache, wire, clientId } = environment
-  const answer = yield* ping(wire, options)
+  const { answer, greeting } = yield* ping(wire, options)
   const origin = `${answer.scheme}://${options.apiHost}`
   const authenticator = yield* Authenticator.make({
     registry: options.host,
@@ -149,7 +152,7 @@ const connect = Effect.fnUntraced(function* (environment: Environment, options: 
     clientId,
     trustedRealms: options.settings.trustedRealms
   })
-  const connection: Connection = { origin, prefix: options.prefix, ping: answer, authenticator }
+  const connection: Connection = { origin, prefix: options.prefix, ping: answer, greeting, authenticator }
   return connection
 })
 
@@ -159,6 +162,7 @@ const unwrapped = ({ apiHost, prefix, settings }: Options): Connection => {
     origin: `${scheme}://${apiHost}`,
     prefix,
     ping: { scheme, status: 200, challenges: [], apiVersion: undefined },
+    greeting: undefined,
     authenticator: noCredentials
   }
 }
@@ -167,7 +171,7 @@ const unwrapped = ({ apiHost, prefix, settings }: Options): Connection => {
 export const make = (environment: Environment, options: Options): Endpoint => {
   let known = environment.unwrapped ? unwrapped(options) : undefined
   const first = Effect.map(connect(environment, options), (connection) => {
-    if (!isPassing(connection.ping.status)) known = connection
+    if (!isPassing(connection.ping.status)) known = { ...connection, greeting: undefined }
     return connection
   })
   const name = `${options.registry} ${options.host}${options.prefix}`

@@ -18,7 +18,7 @@ import { attempt } from "./attempt.ts"
 import { attempts } from "./attempts.ts"
 import * as Endpoint from "./endpoint.ts"
 import * as HostGate from "./hostGate.ts"
-import { answer, secretsOf, type TransportRequest, type TransportResponse } from "./message.ts"
+import { answer, type Heard, secretsOf, type TransportRequest, type TransportResponse } from "./message.ts"
 import * as Mirrors from "./mirrors.ts"
 import * as Notices from "./notices.ts"
 import * as RawClient from "./rawClient.ts"
@@ -46,6 +46,10 @@ const memoize = <A>() => {
     return created
   }
 }
+
+/** Whether this is the request that every first contact begins with. */
+const isPing = ({ body, headers, method, path }: TransportRequest): boolean =>
+  method === "GET" && path === "/v2/" && headers === undefined && body === undefined
 
 /** The one name of a registry that has several, as docker.io. */
 const nameOf = (registry: string): string => Either.getOrElse(Reference.parseRegistry(registry), () => registry)
@@ -109,9 +113,14 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
     request: TransportRequest
   ): Effect.fn.Return<TransportResponse, AuthFailure, Scope.Scope> {
     const connection = yield* at.connection
-    const listening = Effect.tap(attempt(wire, at, connection, request), ({ authorizations, direct, response }) =>
+    const listen = ({ authorizations, direct, response }: Heard) =>
       direct ? notices.hear(at.host, response.headers, authorizations.flatMap(secretsOf)) : Effect.void
-    )
+    const { greeting } = connection
+    if (greeting !== undefined && greeting.response.status !== 401 && isPing(request)) {
+      yield* listen(greeting)
+      return answer(greeting, false)
+    }
+    const listening = Effect.tap(attempt(wire, at, connection, request), listen)
     const heard = yield* attempts(
       {
         policy: at.policy,
