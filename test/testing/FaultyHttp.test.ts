@@ -179,17 +179,29 @@ describe("the connection", () => {
     return yield* execute(HttpClientRequest.patch(`${origin}/v2/app/blobs/uploads/u`).pipe(HttpClientRequest.setBody(body)))
   })
 
-  it.effect.prop("a request cut anywhere: the registry has exactly the bytes before", [fc.nat(bytes.length)], ([offset]) =>
-    Effect.gen(function* () {
-      const registry = yield* MemoryRegistry.MemoryRegistry
-      const error = yield* Effect.flip(patch(HttpBody.uint8Array(bytes)))
-      assert.strictEqual(error.reason, "Transport")
-      assert.propertyVal(error.cause, "code", "ECONNRESET")
-      assert.deepStrictEqual(
-        (yield* registry.openUploads).map((upload) => upload.sizeBytes),
-        [offset]
-      )
-    }).pipe(Effect.provide(once(Fault.cutRequestAt(offset))))
+  /** The content in pieces of that size, all in one chunk of the stream; whole for 0. */
+  const bodyOf = (pieceBytes: number): HttpBody.HttpBody => {
+    if (pieceBytes === 0) return HttpBody.uint8Array(bytes)
+    const pieces = Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, index) =>
+      bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes)
+    )
+    return HttpBody.stream(Stream.fromIterable(pieces), undefined, bytes.length)
+  }
+
+  it.effect.prop(
+    "a request cut anywhere: the registry has exactly the bytes before",
+    [fc.nat(bytes.length), fc.nat(10)],
+    ([offset, pieceBytes]) =>
+      Effect.gen(function* () {
+        const registry = yield* MemoryRegistry.MemoryRegistry
+        const error = yield* Effect.flip(patch(bodyOf(pieceBytes)))
+        assert.strictEqual(error.reason, "Transport")
+        assert.propertyVal(error.cause, "code", "ECONNRESET")
+        assert.deepStrictEqual(
+          (yield* registry.openUploads).map((upload) => upload.sizeBytes),
+          [offset]
+        )
+      }).pipe(Effect.provide(once(Fault.cutRequestAt(offset))))
   )
 
   it.effect("reset and refused: the registry hears nothing; a lost answer: it has done what was asked", () =>

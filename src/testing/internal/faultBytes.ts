@@ -17,17 +17,14 @@ export const otherSideClosed = (): Error => failure("UND_ERR_SOCKET", "other sid
 export const takeBytes = <E, R>(self: Stream.Stream<Uint8Array, E, R>, count: number): Stream.Stream<Uint8Array, E, R> =>
   count <= 0
     ? Stream.empty
-    : Stream.suspend(() => {
-        let left = count
-        return self.pipe(
-          Stream.map((bytes) => {
-            const taken = bytes.subarray(0, left)
-            left -= taken.length
-            return taken
-          }),
-          Stream.takeUntil(() => left <= 0)
-        )
-      })
+    : self.pipe(
+        Stream.mapAccum(
+          count,
+          (left, bytes) => [left - bytes.length, { taken: bytes.subarray(0, Math.max(0, left)), isLast: bytes.length >= left }] as const
+        ),
+        Stream.takeUntil(({ isLast }) => isLast),
+        Stream.map(({ taken }) => taken)
+      )
 
 /** The first `count` bytes, then a failure; a stream that is shorter fails at its end. @internal */
 export const cutAt = <E, R>(self: Stream.Stream<Uint8Array, E, R>, count: number, error: unknown): Stream.Stream<Uint8Array, unknown, R> =>
