@@ -40,7 +40,9 @@ const present = <E>(source: Source<E>, descriptor: Descriptor.Descriptor): Check
   run: Effect.flatMap(source.exists(descriptor), (exists) =>
     exists
       ? Effect.void
-      : Effect.fail(new StoreError({ store: source.label, operation: "validate", reason: `${descriptor.digest} is missing` }))
+      : Effect.fail(
+          new StoreError({ store: source.label, operation: "validate", reason: `${descriptor.digest} is not there`, missing: true })
+        )
   )
 })
 

@@ -35,7 +35,7 @@ import * as TarWriter from "./internal/tarWriter.ts"
 /** @since 0.1.0 */
 export type Format = "oci" | "docker"
 
-/** Why reading an archive fails. What is missing is a `StoreError`. @since 0.1.0 */
+/** Why reading an archive fails. What is not there is a `StoreError` that is `missing`. @since 0.1.0 */
 export type ReadError = LocalError
 
 /** Why writing an archive fails: `UnsupportedManifest` when a docker archive has no room for it, as for an index. @since 0.1.0 */

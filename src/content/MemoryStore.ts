@@ -14,7 +14,7 @@ import { type LocalError, missing } from "./internal/localError.ts"
 import * as Place from "./internal/place.ts"
 import type { Reading, Removing, Writing } from "./internal/storage.ts"
 
-/** Why reading or writing fails. What is missing is a `StoreError`. @since 0.1.0 */
+/** Why reading or writing fails. What is not there is a `StoreError` that is `missing`. @since 0.1.0 */
 export type MemoryError = LocalError
 
 /** @since 0.1.0 */

@@ -25,7 +25,7 @@ import * as LayoutFolder from "./internal/layoutFolder.ts"
 import { fromPlatform, type LocalError, storeError } from "./internal/localError.ts"
 import * as Place from "./internal/place.ts"
 
-/** Why reading or writing a layout fails. What is missing is a `StoreError`. @since 0.1.0 */
+/** Why reading or writing a layout fails. What is not there is a `StoreError` that is `missing`. @since 0.1.0 */
 export type LayoutError = LocalError
 
 /**

@@ -135,6 +135,18 @@ describe("the files of a layout", () => {
       assert.include(yield* failure(layout.resolve(asked)), "StoreError")
     })
   )
+
+  it.scoped("what is not there is missing, what cannot be read is not", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const manifest = yield* push(layout, image, ["v1"])
+      assert.propertyVal(yield* Effect.flip(layout.resolve("v2")), "missing", true)
+      yield* promise(() => rm(NodePath.join(folder, "index.json")).then(() => mkdir(NodePath.join(folder, "index.json"))))
+      const broken = yield* Effect.flip(layout.resolve("v1"))
+      assert.deepInclude(broken, { _tag: "StoreError", missing: false })
+      assert.isTrue(yield* layout.exists(manifest.config))
+    })
+  )
 })
 
 describe("opening", () => {
@@ -147,6 +159,7 @@ describe("opening", () => {
     Effect.gen(function* () {
       const folder = yield* Folder.temporary("layout")
       assert.include(yield* failure(open(NodePath.join(folder, "nowhere"))), "StoreError: open oci:")
+      assert.propertyVal(yield* Effect.flip(open(NodePath.join(folder, "nowhere"))), "missing", true)
       assert.include(yield* failure(open(folder)), "MalformedContent: not a valid image layout")
       for (const header of ['{"imageLayoutVersion":"2.0.0"}', "{}", "[]", "text", "null"]) {
         const broken = yield* written({ "oci-layout": header, "index.json": '{"schemaVersion":2,"manifests":[]}' })

@@ -32,10 +32,11 @@ export type MakeStore<E> = Effect.Effect<Readable<E> & ContentStore.Target<E> & 
 const image = DirImage.fromLayers([noise(1000, 1), noise(3 * 1024 * 1024 + 7, 2)])
 const other = DirImage.fromLayers([noise(1000, 1), noise(2000, 3)])
 
-const tagOf = (error: unknown): unknown => Object(error)._tag
+/** The tag of an error, and whether it is about something that is not there. */
+const kindOf = (error: unknown): string => `${Object(error)._tag}${Object(error).missing === true ? ": missing" : ""}`
 
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.either(effect), (_) => (Either.isLeft(_) ? tagOf(_.left) : "success"))
+  Effect.map(Effect.either(effect), (_) => (Either.isLeft(_) ? kindOf(_.left) : "success"))
 
 const tags = <E>(place: ContentStore.Tags<E>) => Effect.map(Stream.runCollect(place.tags), Chunk.toReadonlyArray)
 
@@ -70,15 +71,15 @@ export const targetLaws = <E>(name: string, make: Make<E>): void => {
         const absent = manifestOf(other)
         assert.isFalse(yield* target.exists(absent.descriptor))
         assert.deepStrictEqual(yield* target.current("v2"), Option.none())
-        assert.strictEqual(yield* failure(target.tag(absent.descriptor, "v2")), "StoreError")
+        assert.strictEqual(yield* failure(target.tag(absent.descriptor, "v2")), "StoreError: missing")
         const place = yield* look
         assert.isFalse(yield* place.exists(absent.descriptor))
         assert.isFalse(yield* place.exists({ ...descriptor, size: descriptor.size + 1 }))
         for (const reference of ["v2", "not a tag", "../v1", absent.digest, blob(encode("{}")).descriptor.digest]) {
-          assert.strictEqual(yield* failure(place.resolve(reference)), "StoreError")
+          assert.strictEqual(yield* failure(place.resolve(reference)), "StoreError: missing")
         }
-        assert.strictEqual(yield* failure(place.fetchManifest(absent.descriptor)), "StoreError")
-        assert.strictEqual(yield* failure(readBlob(place, absent.config)), "StoreError")
+        assert.strictEqual(yield* failure(place.fetchManifest(absent.descriptor)), "StoreError: missing")
+        assert.strictEqual(yield* failure(readBlob(place, absent.config)), "StoreError: missing")
       })
     )
 
@@ -86,7 +87,7 @@ export const targetLaws = <E>(name: string, make: Make<E>): void => {
       Effect.gen(function* () {
         const { look, target } = yield* make
         const manifest = yield* push(target, image, ["v1"])
-        assert.strictEqual(yield* failure((yield* look).resolve(manifest.config.digest)), "StoreError")
+        assert.strictEqual(yield* failure((yield* look).resolve(manifest.config.digest)), "StoreError: missing")
       })
     )
 
@@ -301,7 +302,7 @@ export const storeLaws = <E>(name: string, make: MakeStore<E>): void => {
         yield* place.untag("v2")
         assert.deepStrictEqual(yield* tags(place), [])
         assert.deepStrictEqual(yield* place.resolve(digest), descriptor)
-        assert.strictEqual(yield* failure(place.untag("v2")), "StoreError")
+        assert.strictEqual(yield* failure(place.untag("v2")), "StoreError: missing")
       })
     )
 
@@ -313,8 +314,8 @@ export const storeLaws = <E>(name: string, make: MakeStore<E>): void => {
         yield* place.delete(first.descriptor)
         assert.deepStrictEqual(yield* tags(place), ["v3"])
         assert.isFalse(yield* place.exists(first.descriptor))
-        assert.strictEqual(yield* failure(place.resolve("v1")), "StoreError")
-        assert.strictEqual(yield* failure(place.delete(first.descriptor)), "StoreError")
+        assert.strictEqual(yield* failure(place.resolve("v1")), "StoreError: missing")
+        assert.strictEqual(yield* failure(place.delete(first.descriptor)), "StoreError: missing")
         assert.isTrue(yield* place.exists(second.descriptor))
         yield* push(place, image, ["v1"])
         yield* checkImage(place)
@@ -327,7 +328,7 @@ export const storeLaws = <E>(name: string, make: MakeStore<E>): void => {
         const manifest = yield* push(place, image, ["v1"])
         yield* place.delete(manifest.config)
         assert.isFalse(yield* place.exists(manifest.config))
-        assert.strictEqual(yield* failure(readBlob(place, manifest.config)), "StoreError")
+        assert.strictEqual(yield* failure(readBlob(place, manifest.config)), "StoreError: missing")
         assert.strictEqual((yield* place.fetchManifest("v1")).digest, manifest.digest)
         for (const layer of manifest.layers) assert.isTrue((yield* readBlob(place, layer)).equals(blobOf(image, layer)))
         assert.strictEqual(yield* place.pushBlob(manifest.config, blobOf(image, manifest.config)), "stored")

@@ -25,16 +25,17 @@ export type LocalError =
 export const storeError = (store: string, operation: string, reason: string): StoreError => new StoreError({ store, operation, reason })
 
 /** @internal */
-export const missing = (store: string, operation: string, what: string): StoreError => storeError(store, operation, `${what} is not there`)
-
-/** A failure of the file system. @internal */
-export const fromPlatform =
-  (store: string, operation: string) =>
-  (error: PlatformError): StoreError =>
-    storeError(store, operation, error.message)
+export const missing = (store: string, operation: string, what: string): StoreError =>
+  new StoreError({ store, operation, reason: `${what} is not there`, missing: true })
 
 /** @internal */
 export const isReason =
   (reason: "NotFound" | "AlreadyExists") =>
   (error: PlatformError): boolean =>
     error._tag === "SystemError" && error.reason === reason
+
+/** A failure of the file system. @internal */
+export const fromPlatform =
+  (store: string, operation: string) =>
+  (error: PlatformError): StoreError =>
+    new StoreError({ store, operation, reason: error.message, missing: isReason("NotFound")(error) })

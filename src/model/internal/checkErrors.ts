@@ -225,11 +225,17 @@ export class UploadFailed extends Schema.TaggedError<UploadFailed>("effect-oci/U
   }
 }
 
-/** A place on disk or in a store could not be read or written. @since 0.1.0 */
+/**
+ * A place on disk or in a store could not be read or written. `missing`: what was asked for, be it a tag, a blob or the place itself, is not
+ * there, and nothing else is wrong.
+ *
+ * @since 0.1.0
+ */
 export class StoreError extends Schema.TaggedError<StoreError>("effect-oci/StoreError")("StoreError", {
   store: Schema.String,
   operation: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  missing: Schema.propertySignature(Schema.Boolean).pipe(Schema.withConstructorDefault(() => false))
 }) {
   get [TypeId](): TypeId {
     return TypeId
