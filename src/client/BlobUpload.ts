@@ -14,7 +14,7 @@ import type * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import type * as Reference from "../model/Reference.ts"
-import { DigestMismatch, SizeMismatch } from "../model/RegistryError.ts"
+import { DigestMismatch, isResponseError, SizeMismatch } from "../model/RegistryError.ts"
 import type { HostSettings, UploadPlan } from "../transport/RegistryHosts.ts"
 import type * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { existsForUpload } from "./internal/blobExists.ts"
@@ -282,9 +282,14 @@ export const putStream = <E = never, R = never>(
     return uploaded(descriptor, bytes.sentBytes(), sent.sizeBytes)
   })
 
+/** The registry's own no, whatever its status (field: 401 and 403 of Harbor, 400 of Quay): not that of its token service, nor one for now. */
+const refusesMount = (error: MountBlobError): boolean =>
+  isResponseError(error) && error.operation === "mountBlob" && error.status < 500 && !error.retryable
+
 /**
  * Makes a blob of another repository of the same registry available in this one, without moving it; from any repository when `from` is
- * absent. False when the registry does not, which is no error (distribution-spec «Mounting a blob from another repository»).
+ * absent. False when the registry does not or will not, which is no error (distribution-spec «Mounting a blob from another repository»):
+ * should more be wrong than the mount, the upload that follows tells.
  *
  * @since 0.1.0
  */
@@ -300,6 +305,7 @@ export const mount = (
     const origin = transport.settings(repository.registry).mountOrigin ? repository.registry : undefined
     return slot.mount(digest, { from, origin, retry: true }).pipe(
       Effect.map((outcome) => outcome === "Created"),
+      Effect.catchIf(refusesMount, () => Effect.succeed(false)),
       Effect.ensuring(slot.end(false))
     )
   })

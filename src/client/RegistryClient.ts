@@ -139,7 +139,7 @@ export interface Service {
 
   /** Size and digest of a blob, as the registry tells. */
   readonly headBlob: (repository: Reference.Repository, digest: Digest.Digest) => Effect.Effect<Descriptor.Descriptor, Errors.HeadBlobError>
-  /** Whether the repository holds the blob. */
+  /** Whether the repository holds the blob; 403 is taken for no, as with `manifestExists`. */
   readonly blobExists: (repository: Reference.Repository, digest: Digest.Digest) => Effect.Effect<boolean, Errors.HeadBlobError>
   /** The bytes of a blob, verified and gone on with where they broke off: see `BlobDownload`. */
   readonly getBlob: (
@@ -166,7 +166,7 @@ export interface Service {
     stream: Stream.Stream<Uint8Array, E, R>,
     options?: BlobUpload.StreamOptions
   ) => Effect.Effect<BlobUpload.Result, Errors.PutBlobError | E, R>
-  /** Takes a blob over from another repository of the registry; false when the registry does not. */
+  /** Takes a blob over from another repository of the registry; false when the registry does not or will not. */
   readonly mountBlob: (
     repository: Reference.Repository,
     digest: Digest.Digest,

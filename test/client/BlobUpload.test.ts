@@ -4,6 +4,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import * as Keychain from "../../src/auth/Keychain.ts"
@@ -444,6 +445,20 @@ describe("BlobUpload", () => {
         expect(yield* openUploads).toBe(0)
         expect(yield* lines).toEqual(["POST 201", "POST 202", "DELETE 204", "POST 201"])
       }).pipe(Effect.provide(Registries.layer()))
+    )
+
+    it.effect("for their own sake are refused without failing, and fail where the refusal is not about them", () =>
+      Effect.gen(function* () {
+        yield* seeded
+        const transport = yield* RegistryTransport.RegistryTransport
+        const mountAt = (status: number) =>
+          Effect.zipRight(
+            Uploads.setRules({ match: { method: "POST" }, fault: Fault.respond(status) }),
+            Effect.either(BlobUpload.mount(transport, repository, blob.digest, "acme/base"))
+          )
+        for (const status of [400, 401, 403, 404, 405]) expect(yield* mountAt(status)).toEqual(Either.right(false))
+        for (const status of [429, 500, 503]) expect(yield* mountAt(status)).toMatchObject({ _tag: "Left", left: { status } })
+      }).pipe(Effect.provide(Registries.layer({ retry: { schedule: Schedule.stop } })))
     )
   })
 

@@ -59,7 +59,11 @@ export const headBlob = (
     return { mediaType: MediaType.octetStream, digest, size: Number(length) }
   }).pipe(Effect.scoped)
 
-/** @internal */
+/**
+ * Whether the repository holds the blob, as far as the registry says so: 403 is no, as in `manifestExists`; `headBlob` tells the difference.
+ *
+ * @internal
+ */
 export const blobExists = (
   transport: Transport,
   repository: Reference.Repository,
@@ -68,7 +72,7 @@ export const blobExists = (
   Effect.gen(function* () {
     const response = yield* head(transport, repository, digest)
     if (response.status === 200) return true
-    return response.status === 404 ? false : yield* response.fail(blobTags)
+    return response.status === 404 || response.status === 403 ? false : yield* response.fail(blobTags)
   }).pipe(Effect.scoped)
 
 /** @internal */
