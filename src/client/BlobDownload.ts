@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import * as TokenScope from "../auth/TokenScope.ts"
 import { foreignRefusal } from "../http/internal/addressPolicy.ts"
 import { parse as parseContentRange } from "../http/internal/contentRange.ts"
+import * as PullStream from "../http/internal/pullStream.ts"
 import * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
 import type * as Reference from "../model/Reference.ts"
@@ -118,7 +119,7 @@ const open = Effect.fnUntraced(function* (
     read: "pull",
     priority: "bulk"
   })
-  const pull = yield* Stream.toPull(response.body)
+  const pull = yield* PullStream.open(response.body)
   const tag = response.headers["etag"]
   // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
   const strong = tag?.startsWith("W/") === true ? undefined : tag
@@ -156,6 +157,8 @@ const download = (
     const descriptor = typeof content === "string" ? undefined : content
     const place: Place = { transport, repository, digest: typeof content === "string" ? content : content.digest, operation: "getBlob" }
     const scope = yield* Effect.scope
+    // A connection that is opened in the middle belongs to the same span.
+    const context = yield* Effect.context<never>()
     const hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
     const maxResumes = options.maxResumes ?? 5
     const candidates = sources(place, descriptor, options)
@@ -189,7 +192,8 @@ const download = (
 
     const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const exit = yield* Effect.exit(Scope.extend(open(place, candidates[source] ?? blobPath(place), offset, { etag, ranges }), child))
+      const opening = open(place, candidates[source] ?? blobPath(place), offset, { etag, ranges })
+      const exit = yield* Effect.exit(Scope.extend(Effect.provide(opening, context), child))
       if (Exit.isFailure(exit)) {
         yield* Scope.close(child, exit)
         if (source + 1 >= candidates.length || offset > 0) return yield* exit
@@ -276,9 +280,7 @@ export const stream = (
   content: Descriptor.Descriptor | Digest.Digest,
   options: Options = {}
 ): Stream.Stream<Uint8Array, GetBlobError> => {
-  const remote = Stream.unwrapScoped(
-    Effect.map(download(transport, repository, content, options), (pull) => Stream.repeatEffectChunkOption(pull))
-  )
+  const remote = PullStream.make(download(transport, repository, content, options))
   if (typeof content === "string" || content.data === undefined) return remote
   return Stream.unwrap(
     Effect.map(Descriptor.content(content), (data) => Option.match(data, { onNone: () => remote, onSome: (bytes) => Stream.make(bytes) }))

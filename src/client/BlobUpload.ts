@@ -10,6 +10,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
+import * as PullStream from "../http/internal/pullStream.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
 import * as MediaType from "../model/MediaType.ts"
@@ -124,9 +125,9 @@ const uploaded = (descriptor: Descriptor.Descriptor, sentBytes: number, neededBy
 
 const provide = <E, R>(source: Source<E, R>, context: Context.Context<R>): Source<E> => {
   if (source instanceof Uint8Array) return source
-  if ("once" in source) return { once: Stream.provideContext(source.once, context) }
-  if ("from" in source) return { from: (offset) => Stream.provideContext(source.from(offset), context) }
-  return Stream.provideContext(source, context)
+  if ("once" in source) return { once: PullStream.provideContext(source.once, context) }
+  if ("from" in source) return { from: (offset) => PullStream.provideContext(source.from(offset), context) }
+  return PullStream.provideContext(source, context)
 }
 
 const transferOptions = (settings: HostSettings, options: Options): Transfer.Options => ({

@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as PullStream from "../http/internal/pullStream.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import type * as Digest from "../model/Digest.ts"
 import type * as Manifest from "../model/Manifest.ts"
@@ -234,7 +235,7 @@ const over = (transport: RegistryTransport.Service): Service => {
     headBlob: (repository, digest) => traced("headBlob", repository, Blobs.headBlob(transport, repository, digest)),
     blobExists: (repository, digest) => traced("blobExists", repository, Blobs.blobExists(transport, repository, digest)),
     getBlob: (repository, content, options) =>
-      tracedStream("getBlob", repository, BlobDownload.stream(transport, repository, content, options)),
+      PullStream.withSpan(BlobDownload.stream(transport, repository, content, options), "RegistryClient.getBlob", spanOptions(repository)),
     getBlobRange: (repository, digest, range) =>
       tracedStream("getBlobRange", repository, BlobDownload.streamRange(transport, repository, digest, range)),
     putBlob: (repository, descriptor, source, options) =>

@@ -1,8 +1,10 @@
 import * as Body from "@effect/platform/HttpBody"
 import * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as PullStream from "../../http/internal/pullStream.ts"
 import type { SizeMismatch } from "../../model/RegistryError.ts"
 
 /**
@@ -115,38 +117,53 @@ interface Window<E> {
  * too long never looks complete to the registry.
  */
 const window = <E>(source: Stream.Stream<Uint8Array, E>, options: Window<E>): Stream.Stream<Uint8Array, E | SizeMismatch> =>
-  Stream.suspend(() => {
-    const end = options.skip + options.length
-    let position = 0
-    let held: Bytes = Chunk.empty()
-    type Stage = Channel.Channel<Bytes, Bytes, E | SizeMismatch, E, void, unknown>
-    const broken = (cause: Cause.Cause<E | SizeMismatch>): Stage => {
-      options.onBroken(cause)
-      return Channel.failCause(cause)
-    }
-    const wrongSize = (): Stage => broken(Cause.fail(options.mismatch(position)))
-    const write = (chunk: Bytes, next: Stage): Stage => {
-      if (Chunk.isEmpty(chunk)) return next
-      options.onBytes(sizeOf(chunk))
-      return Channel.flatMap(Channel.write(chunk), () => next)
-    }
-    const loop: Stage = Channel.readWithCause({
-      onInput: (chunk: Bytes) => {
+  PullStream.make(
+    Effect.map(PullStream.open(source), (pull) => {
+      const end = options.skip + options.length
+      let position = 0
+      let held: Bytes = Chunk.empty()
+      let ended = false
+      const wrongSize = (): PullStream.Pull<E | SizeMismatch> => {
+        const mismatch = options.mismatch(position)
+        options.onBroken(Cause.fail(mismatch))
+        return Effect.fail(Option.some(mismatch))
+      }
+      const give = (chunk: Bytes): PullStream.Pull<E | SizeMismatch> => {
+        if (Chunk.isEmpty(chunk)) return next
+        options.onBytes(sizeOf(chunk))
+        return Effect.succeed(chunk)
+      }
+      const last = Effect.suspend(() => {
+        ended = true
+        return position < end ? wrongSize() : give(held)
+      })
+      const take = (chunk: Bytes): PullStream.Pull<E | SizeMismatch> => {
         const start = position
         position += sizeOf(chunk)
         if (options.last && position > end) return wrongSize()
         const whole = start >= options.skip && position <= end
         const wanted = whole ? chunk : Chunk.unsafeFromArray(slice(chunk, options.skip - start, end - start))
-        if (position < end) return write(wanted, loop)
-        if (!options.last) return write(wanted, Channel.void)
+        if (position < end) return give(wanted)
+        if (!options.last) {
+          ended = true
+          return give(wanted)
+        }
         held = Chunk.appendAll(held, wanted)
-        return loop
-      },
-      onFailure: broken,
-      onDone: () => (position < end ? wrongSize() : write(held, Channel.void))
+        return next
+      }
+      const pulled = Effect.matchCauseEffect(pull, {
+        onSuccess: take,
+        onFailure: (cause): PullStream.Pull<E | SizeMismatch> => {
+          const failure = Cause.flipCauseOption(cause)
+          if (Option.isNone(failure)) return last
+          options.onBroken(failure.value)
+          return Effect.failCause(cause)
+        }
+      })
+      const next: PullStream.Pull<E | SizeMismatch> = Effect.suspend(() => (ended ? Effect.fail(Option.none()) : pulled))
+      return next
     })
-    return Stream.pipeThroughChannel(source, loop)
-  })
+  )
 
 /**
  * The whole of a blob, out of streams. `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0 and
@@ -200,24 +217,26 @@ export const unmeasured = <E>(source: Stream.Stream<Uint8Array, E>, onBytes: (co
   let sentBytes = 0
   let ended = false
   let failure: Cause.Cause<E> | undefined
-  const loop: Channel.Channel<Bytes, Bytes, E, E, void, unknown> = Channel.readWithCause({
-    onInput: (chunk: Bytes) => {
-      const count = sizeOf(chunk)
-      sentBytes += count
-      onBytes(count)
-      return Channel.flatMap(Channel.write(chunk), () => loop)
-    },
-    onFailure: (cause) => {
-      failure = cause
-      return Channel.failCause(cause)
-    },
-    onDone: () => {
-      ended = true
-      return Channel.void
-    }
-  })
+  const counting = PullStream.make(
+    Effect.map(PullStream.open(source), (pull) =>
+      Effect.matchCauseEffect(pull, {
+        onSuccess: (chunk) => {
+          const count = sizeOf(chunk)
+          sentBytes += count
+          onBytes(count)
+          return Effect.succeed(chunk)
+        },
+        onFailure: (cause) => {
+          const broken = Cause.flipCauseOption(cause)
+          if (Option.isNone(broken)) ended = true
+          else failure = broken.value
+          return Effect.failCause(cause)
+        }
+      })
+    )
+  )
   return {
-    body: Body.stream(Stream.pipeThroughChannel(source, loop), type),
+    body: Body.stream(counting, type),
     sentBytes: () => sentBytes,
     ended: () => ended,
     broken: () => failure

@@ -6,15 +6,17 @@
 import type * as Headers from "@effect/platform/Headers"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { LimitExceeded, TransportError } from "../../model/RegistryError.ts"
+import * as DirectBody from "./directBody.ts"
 import type * as Fork from "./fork.ts"
+import * as PullStream from "./pullStream.ts"
 import * as Pump from "./pump.ts"
 import * as Watchdog from "./watchdog.ts"
 
@@ -76,7 +78,10 @@ const concat = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
 
 /** Aborts an answer nobody reads. Taking hold of its body and letting it go is what every client understands. @internal */
 export const letGo = (forks: Fork.Forks, watchdog: Watchdog.Watchdog, source: HttpClientResponse): Effect.Effect<void> =>
-  Effect.suspend(() => Pump.start(forks, watchdog, source.stream).close)
+  Effect.suspend(() => {
+    const direct = DirectBody.take(source)
+    return direct === undefined ? Pump.start(forks, watchdog, source.stream).close : Effect.sync(direct.abort)
+  })
 
 /** @internal */
 export const make = (options: {
@@ -95,37 +100,36 @@ export const make = (options: {
   const encoding = encodingOf(headers)
   const empty = options.method === "HEAD" || source.status === 204 || source.status === 304 || declared === 0
   let state: "unread" | "reading" | "done" = empty ? "done" : "unread"
-  let pump: Pump.Pump<unknown> | undefined
+  /** What reads the body, while it is read. */
+  let reader: Pick<Pump.Pump<unknown>, "close" | "abandon"> | undefined
   if (empty) watchdog.stop()
 
   const done = () => {
     state = "done"
-    pump = undefined
+    reader = undefined
     watchdog.stop()
   }
   /** Aborts what is still open. */
   const release = Effect.suspend(() => {
-    const end = pump?.close ?? (state === "unread" ? letGo(forks, watchdog, source) : Effect.void)
+    const end = reader?.close ?? (state === "unread" ? letGo(forks, watchdog, source) : Effect.void)
     done()
     return end
   })
   const refuse = (error: () => TransportError | LimitExceeded) => Effect.zipRight(release, Effect.failSync(error))
 
-  const overdue = (): Effect.Effect<never, TransportError> => {
-    pump?.abandon()
+  const overdue = (): TransportError => {
+    reader?.abandon()
     done()
-    return Effect.failSync(errors.stalled)
+    return errors.stalled()
   }
-  const broken = (cause: Cause.Cause<unknown>): Effect.Effect<never, TransportError> => {
+  const broken = (cause: Cause.Cause<unknown>): TransportError => {
     done()
-    return Effect.failSync(() => errors.broken(cause))
+    return errors.broken(cause)
   }
   /** A fetch that decoded the body has left the Content-Length of what came over the wire. */
-  const ended = (seen: number): Effect.Effect<void, TransportError> => {
+  const ended = (seen: number): Option.Option<TransportError> => {
     done()
-    return declared === undefined || seen >= declared || encoding !== undefined
-      ? Effect.void
-      : Effect.failSync(() => errors.cut(seen, declared))
+    return declared === undefined || seen >= declared || encoding !== undefined ? Option.none() : Option.some(errors.cut(seen, declared))
   }
   const claim = Effect.suspend(() => {
     if (state !== "unread") return Effect.failSync(errors.reread)
@@ -133,33 +137,58 @@ export const make = (options: {
     return Effect.void
   })
 
-  /** Gives the chunks one by one, `undefined` after the last. */
-  const open = Effect.map(claim, () => {
-    const reading = Pump.start(forks, watchdog, source.stream)
-    pump = reading
-    let seen = 0
+  let seen = 0
+  const arrived = (chunk: Chunk.Chunk<Uint8Array>) => {
+    for (const bytes of chunk) seen += bytes.byteLength
+    return Effect.succeed(chunk)
+  }
+
+  const openPump = (): PullStream.Pull<TransportError> => {
+    const pump = Pump.start(forks, watchdog, source.stream)
+    reader = pump
     return Effect.flatMap(
-      reading.next(idleMillis, overdue),
-      (pulled): Effect.Effect<Chunk.Chunk<Uint8Array> | undefined, TransportError> => {
-        if (Either.isRight(pulled)) {
-          for (const bytes of pulled.right) seen += bytes.byteLength
-          return Effect.succeed(pulled.right)
-        }
-        return Exit.isSuccess(pulled.left) || isEmptyBody(pulled.left.cause) ? Effect.as(ended(seen), undefined) : broken(pulled.left.cause)
+      pump.next(idleMillis, () => Effect.failSync(() => Option.some(overdue()))),
+      (pulled) => {
+        if (Either.isRight(pulled)) return arrived(pulled.right)
+        const end = pulled.left
+        return Effect.failSync(() => (Exit.isSuccess(end) || isEmptyBody(end.cause) ? ended(seen) : Option.some(broken(end.cause))))
       }
     )
+  }
+
+  const openDirect = (direct: DirectBody.DirectBody): PullStream.Pull<TransportError> => {
+    reader = { close: Effect.sync(direct.abort), abandon: direct.abort }
+    let late = false
+    const giveUp = () => {
+      late = true
+      direct.abort()
+    }
+    const next = Effect.matchEffect(direct.pull, {
+      onSuccess: (chunk) => {
+        watchdog.arrived()
+        return arrived(chunk)
+      },
+      onFailure: (end) => {
+        watchdog.arrived()
+        return Effect.failSync(() => {
+          if (late) return Option.some(overdue())
+          return Option.isNone(end) ? ended(seen) : Option.some(broken(Cause.fail(end.value)))
+        })
+      }
+    })
+    return Effect.suspend(() => {
+      watchdog.expect(idleMillis, giveUp)
+      return next
+    })
+  }
+
+  /** Gives the chunks one by one. */
+  const open = Effect.map(claim, () => {
+    const direct = DirectBody.take(source)
+    return direct === undefined ? openPump() : openDirect(direct)
   })
 
-  const chunks = Effect.gen(function* () {
-    const next = yield* open
-    yield* Effect.addFinalizer(() => release)
-    const loop: Channel.Channel<Chunk.Chunk<Uint8Array>, unknown, TransportError, unknown, void> = Channel.flatMap(
-      Channel.fromEffect(next),
-      (chunk) => (chunk === undefined ? Channel.void : Channel.flatMap(Channel.write(chunk), () => loop))
-    )
-    return loop
-  })
-  const stream = empty ? Stream.empty : Stream.fromChannel(Channel.unwrapScoped(chunks))
+  const stream = empty ? Stream.empty : PullStream.make(Effect.tap(open, () => Effect.addFinalizer(() => release)))
 
   const buffered = (limitBytes: number) =>
     Effect.zipRight(
@@ -169,28 +198,27 @@ export const make = (options: {
         () => forks.fork(source.arrayBuffer),
         idleMillis,
         (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
-          if (Exit.isFailure(exit)) return broken(exit.cause)
+          if (Exit.isFailure(exit)) return Effect.failSync(() => broken(exit.cause))
           const bytes = new Uint8Array(exit.value)
-          const end = ended(bytes.byteLength)
-          return bytes.byteLength > limitBytes ? Effect.failSync(() => errors.tooLarge(limitBytes)) : Effect.as(end, bytes)
+          const cut = ended(bytes.byteLength)
+          if (bytes.byteLength > limitBytes) return Effect.failSync(() => errors.tooLarge(limitBytes))
+          return Option.isSome(cut) ? Effect.fail(cut.value) : Effect.succeed(bytes)
         },
-        overdue,
+        () => Effect.failSync(overdue),
         () => Effect.sync(done)
       )
     )
   /** Reads on while `wanted` says so. */
-  const readWhile = (wanted: (bytes: Uint8Array) => boolean) =>
-    Effect.flatMap(open, (next) => {
-      let more = true
-      return Effect.whileLoop({
-        while: () => more,
-        body: () => next,
-        step: (chunk) => {
-          if (chunk === undefined) more = false
-          else for (const bytes of chunk) more = more && wanted(bytes)
-        }
-      })
-    }).pipe(Effect.onInterrupt(() => release))
+  const readWhile = (wanted: (bytes: Uint8Array) => boolean): Effect.Effect<void, TransportError> =>
+    Effect.flatMap(open, (pull) =>
+      PullStream.whileThereIsMore(
+        Effect.flatMap(pull, (chunk) => {
+          let more = true
+          for (const bytes of chunk) more = more && wanted(bytes)
+          return more ? Effect.void : Effect.fail(Option.none())
+        })
+      )
+    ).pipe(Effect.onInterrupt(() => release))
 
   const collected = (limitBytes: number) =>
     Effect.suspend(() => {

@@ -12,22 +12,21 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
-import type * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FiberId from "effect/FiberId"
 import * as FiberRefs from "effect/FiberRefs"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import { sanitizeText, sanitizeUrl } from "../../model/internal/sanitize.ts"
 import { LimitExceeded, type RequestContext, TransportError } from "../../model/RegistryError.ts"
 import * as Body from "./body.ts"
 import * as Failure from "./failure.ts"
 import * as Fork from "./fork.ts"
+import * as PullStream from "./pullStream.ts"
 import * as Watchdog from "./watchdog.ts"
 
 /** What one hop sends; headers are lower case. @internal */
@@ -98,24 +97,27 @@ const watchedBody = (body: HttpBody.HttpBody, upload: Upload, watchdog: Watchdog
   const onlyWhileOpen = (note: () => void) => {
     if (upload.open) note()
   }
-  const ask: Channel.Channel<Chunk.Chunk<Uint8Array>, Chunk.Chunk<Uint8Array>, unknown, unknown, unknown, unknown> = Channel.suspend(() => {
-    onlyWhileOpen(watchdog.pause)
-    return Channel.readWithCause({
-      onInput: (chunk: Chunk.Chunk<Uint8Array>) => {
-        onlyWhileOpen(watchdog.touch)
-        return Channel.flatMap(Channel.write(chunk), () => ask)
-      },
-      onFailure: (cause) => {
-        if (!Cause.isInterruptedOnly(cause)) upload.failed = cause
-        return Channel.failCause(cause)
-      },
-      onDone: () => {
-        onlyWhileOpen(watchdog.touch)
-        return Channel.void
-      }
+  const watched = PullStream.make(
+    Effect.map(PullStream.open(body.stream), (pull) => {
+      const noted = Effect.matchCauseEffect(pull, {
+        onSuccess: (chunk) => {
+          onlyWhileOpen(watchdog.touch)
+          return Effect.succeed(chunk)
+        },
+        onFailure: (cause) => {
+          const failure = Cause.flipCauseOption(cause)
+          if (Option.isNone(failure)) onlyWhileOpen(watchdog.touch)
+          else if (!Cause.isInterruptedOnly(failure.value)) upload.failed = failure.value
+          return Effect.failCause(cause)
+        }
+      })
+      return Effect.suspend(() => {
+        onlyWhileOpen(watchdog.pause)
+        return noted
+      })
     })
-  })
-  return HttpBody.stream(Stream.pipeThroughChannel(body.stream, ask), body.contentType, body.contentLength)
+  )
+  return HttpBody.stream(watched, body.contentType, body.contentLength)
 }
 
 const requestOf = (request: Outgoing, body: HttpBody.HttpBody, trace: Headers.Headers | undefined) =>

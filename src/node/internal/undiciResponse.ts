@@ -11,15 +11,17 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as DirectBody from "../../http/internal/directBody.ts"
 import type { Exchange } from "./exchange.ts"
 
-export class UndiciResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+export class UndiciResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse, DirectBody.HasDirectBody {
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly request: HttpClientRequest.HttpClientRequest
   readonly status: number
   readonly headers: Headers.Headers
   readonly remoteAddress = Option.none<string>()
+  readonly [DirectBody.DirectBody]: () => DirectBody.DirectBody | undefined
   readonly #setCookie: string | ReadonlyArray<string> | undefined
   readonly #exchange: Exchange
   #used = false
@@ -37,6 +39,7 @@ export class UndiciResponse extends Inspectable.Class implements HttpClientRespo
     this.headers = Headers.fromInput(headers)
     this.#setCookie = headers["set-cookie"]
     this.#exchange = exchange
+    this[DirectBody.DirectBody] = () => (this.#claim() ? { pull: exchange.pull, abort: () => exchange.abort(unread) } : undefined)
   }
 
   get cookies(): Cookies.Cookies {
@@ -130,6 +133,8 @@ export class UndiciResponse extends Inspectable.Class implements HttpClientRespo
     return this.#broken(new Error("the body was read before"))
   }
 }
+
+const unread = new Error("the body is not wanted")
 
 const concat = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array<ArrayBuffer> => {
   const whole = new Uint8Array(size)

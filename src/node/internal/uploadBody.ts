@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
+import * as PullStream from "../../http/internal/pullStream.ts"
 
 type Body = NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
 
@@ -113,11 +114,12 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     return queuedBytes < aheadBytes ? Effect.void : full
   }
 
-  const run = Stream.runForEachChunk(stream, offer).pipe(
+  const run = PullStream.forEachChunk(stream, offer).pipe(
     Effect.onExit((exit) =>
       Effect.sync(() => {
+        // What ends it after it was closed is no failure of the source.
+        if (exit._tag === "Failure" && !ended) failure = Option.some(exit.cause)
         ended = true
-        if (exit._tag === "Failure") failure = Option.some(exit.cause)
         answer()
       })
     )

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
 import * as Origin from "../../http/internal/origin.ts"
+import * as PullStream from "../../http/internal/pullStream.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
@@ -15,6 +15,9 @@ import type { Heard, TransportRequest } from "./message.ts"
 import { challengesOf } from "./ping.ts"
 
 type Authorization = Option.Option<Redacted.Redacted>
+
+/** How often in a row a 401 is answered: a token that was refused may have come to its end on the way. */
+const maxAnswers = 3
 
 /** The URL a path stands for, and whether it is the endpoint's own, to which credentials may go. */
 const target = (connection: Connection, endpoint: Endpoint, path: string): { readonly url: string; readonly own: boolean } => {
@@ -43,14 +46,21 @@ const enter = (gate: HostGate, request: TransportRequest): Effect.Effect<Pass, n
 /** Lends the place while the consumer of the body rests, and gives it back at the end of the body. */
 const paced = (response: WireResponse, { moving, leave }: Pass): WireResponse => ({
   ...response,
-  body: Stream.ensuring(Stream.fromPull(Effect.map(Stream.toPull(response.body), moving)), leave),
+  body: PullStream.make(
+    Effect.flatMap(PullStream.open(response.body), (pull) =>
+      Effect.as(
+        Effect.addFinalizer(() => leave),
+        Effect.tapError(moving(pull), () => leave)
+      )
+    )
+  ),
   bytes: (limitBytes) => Effect.ensuring(moving(response.bytes(limitBytes)), leave),
   text: (limitBytes) => Effect.ensuring(moving(response.text(limitBytes)), leave),
   discard: Effect.ensuring(moving(response.discard), leave)
 })
 
 /**
- * One request and, after a 401 that can be answered, one more.
+ * One request and, after a 401 that can be answered, one more. What can be answered is for the authenticator to say.
  *
  * @internal
  */
@@ -86,7 +96,7 @@ export const attempt = Effect.fnUntraced(function* (
       })
     )
 
-  const hear = Effect.fnUntraced(function* (response: WireResponse, ...sent: ReadonlyArray<Authorization>) {
+  const hear = Effect.fnUntraced(function* (response: WireResponse, sent: ReadonlyArray<Authorization>) {
     if (request.method === "HEAD") yield* pass.leave
     const heard: Heard = {
       response: paced(response, pass),
@@ -99,10 +109,22 @@ export const attempt = Effect.fnUntraced(function* (
   })
 
   const first: Authorization = own ? yield* authenticator.authorize(need) : Option.none()
-  const response = yield* send(first)
-  if (response.status !== 401 || !own) return yield* hear(response, first)
-  const second = yield* authenticator.answer(need, challengesOf(response), first, response.origin)
-  if (Option.isNone(second) || request.replayable === false) return yield* hear(response, first)
-  yield* response.discard
-  return yield* hear(yield* send(second), first, second)
+  const sent = [first]
+  let last = first
+  let response = yield* send(first)
+  while (response.status === 401 && own && sent.length <= maxAnswers) {
+    const answered = authenticator.answer(need, challengesOf(response), last, response.origin)
+    if (request.replayable === false) {
+      // It was sent once and is not sent again, whatever becomes of the token for the next request.
+      yield* Effect.ignore(answered)
+      break
+    }
+    const next = yield* answered
+    if (Option.isNone(next)) break
+    yield* response.discard
+    last = next
+    sent.push(next)
+    response = yield* send(next)
+  }
+  return yield* hear(response, sent)
 })

@@ -1,0 +1,71 @@
+/**
+ * Streams of bytes that can also be read by pulling, without the machinery of channels in between: each stage of channels costs some thirty
+ * steps of the runtime for every chunk, and a byte on its way from registry to registry passes nine of them.
+ *
+ * To everybody else they are ordinary streams; a stream derived from one is an ordinary stream.
+ *
+ * @internal
+ */
+import type * as Chunk from "effect/Chunk"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+
+type Bytes = Chunk.Chunk<Uint8Array>
+
+/** The next bytes; fails with none after the last, and again and again. @internal */
+export type Pull<E> = Effect.Effect<Bytes, Option.Option<E>>
+
+type Open<E> = Effect.Effect<Pull<E>, E, Scope.Scope>
+
+const opens = new WeakMap<object, Open<unknown>>()
+
+// What is kept for a stream was made together with it, so it fails as the stream does.
+const openOf = <E>(stream: Stream.Stream<Uint8Array, E, unknown>) => opens.get(stream) as Open<E> | undefined
+
+/** @internal */
+export const make = <E>(open: Open<E>): Stream.Stream<Uint8Array, E> => {
+  const stream = Stream.unwrapScoped(Effect.map(open, Stream.repeatEffectChunkOption))
+  opens.set(stream, open)
+  return stream
+}
+
+/** Begins to read any stream; what it holds is freed with the scope. @internal */
+export const open = <E>(stream: Stream.Stream<Uint8Array, E>): Open<E> => openOf(stream) ?? Stream.toPull(stream)
+
+/** Runs the whole stream. @internal */
+export const forEachChunk = <E>(
+  stream: Stream.Stream<Uint8Array, E>,
+  use: (chunk: Bytes) => Effect.Effect<void>
+): Effect.Effect<void, E> =>
+  Effect.scoped(Effect.flatMap(open(stream), (pull) => whileThereIsMore(Effect.flatMap(pull, use))))
+
+/** Repeats until the end of what is pulled. @internal */
+export const whileThereIsMore = <E>(step: Effect.Effect<void, Option.Option<E>>): Effect.Effect<void, E> =>
+  Effect.catchAll(
+    Effect.whileLoop({ while: () => true, body: () => step, step: () => undefined }),
+    Option.match({ onNone: () => Effect.void, onSome: Effect.fail })
+  )
+
+/** A stream made here needs nothing. @internal */
+export const provideContext = <E, R>(
+  stream: Stream.Stream<Uint8Array, E, R>,
+  context: Context.Context<R>
+): Stream.Stream<Uint8Array, E> => {
+  const known = openOf(stream)
+  return known === undefined ? Stream.provideContext(stream, context) : make(known)
+}
+
+/** The span is the parent of what opening the stream does; what is done by a pull later must have kept its context. @internal */
+export const withSpan = <E>(
+  stream: Stream.Stream<Uint8Array, E>,
+  name: string,
+  options: Tracer.SpanOptions
+): Stream.Stream<Uint8Array, E> => {
+  const known = openOf(stream)
+  if (known === undefined) return Stream.withSpan(stream, name, options)
+  return make(Effect.flatMap(Effect.makeSpanScoped(name, options), (span) => Effect.provideService(known, Tracer.ParentSpan, span)))
+}
