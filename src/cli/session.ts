@@ -13,7 +13,6 @@ import * as Stream from "effect/Stream"
 import * as Keychain from "../auth/Keychain.ts"
 import * as TokenCache from "../auth/TokenCache.ts"
 import * as RegistryClient from "../client/RegistryClient.ts"
-import * as NameResolver from "../node/internal/nameResolver.ts"
 import * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
@@ -68,7 +67,7 @@ export const layerWith = <E, R>(
       warnings.pipe(
         Layer.provideMerge(RegistryClient.layer),
         Layer.provideMerge(RegistryTransport.layer()),
-        Layer.provide([keychain, TokenCache.layerMemory, RetryPolicy.layer(), NameResolver.layer]),
+        Layer.provide([keychain, TokenCache.layerMemory, RetryPolicy.layer()]),
         Layer.provide(network),
         Layer.provide(hosts(settings))
       )

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import type * as Net from "node:net"
 import * as Undici from "@effect/platform-node/Undici"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -49,6 +50,7 @@ export interface ProxySettings {
  * - `tls`: trust settings by origin (`https://registry.example.com:5000`), asked once per pool
  * - `proxy`: `environment` (default) takes `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case forms, from the `ConfigProvider`;
  *   `none` never uses a proxy
+ * - `lookup`: how connections find the addresses of a name, the system's name service by default; a proxy looks names up by itself
  * - `connections`: sockets per origin, without limit by default; requests beyond it wait
  * - `connectTimeout`: for the TCP and TLS handshakes, 30 seconds by default
  * - `keepAlive`: how long an unused connection is kept, 30 seconds by default; a server's `Keep-Alive` header wins
@@ -60,6 +62,7 @@ export interface ProxySettings {
 export interface Options {
   readonly tls?: ((origin: string) => TlsSettings) | undefined
   readonly proxy?: "environment" | "none" | ProxySettings | undefined
+  readonly lookup?: Net.LookupFunction | undefined
   readonly connections?: number | undefined
   readonly connectTimeout?: Duration.DurationInput | undefined
   readonly keepAlive?: Duration.DurationInput | undefined
@@ -93,6 +96,7 @@ const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): U
   const connect = {
     timeout: connectTimeoutMillis,
     allowH2: options.http2 ?? false,
+    ...(options.lookup === undefined ? undefined : { lookup: options.lookup }),
     ...(origin.protocol === "https:" ? Trust.connectOptions(options.tls?.(origin.origin) ?? {}) : undefined)
   }
   const pool = {

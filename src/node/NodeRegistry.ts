@@ -19,7 +19,6 @@ import * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
-import * as NameResolver from "./internal/nameResolver.ts"
 import * as UndiciClient from "./UndiciClient.ts"
 
 /**
@@ -55,7 +54,7 @@ export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
   const keychain = options.keychain ?? Layer.provide(Keychain.layerDockerConfig(), NodeContext.layer)
   const client = RegistryClient.layer.pipe(
     Layer.provideMerge(RegistryTransport.layer(options.transport)),
-    Layer.provide([keychain, options.tokenCache ?? TokenCache.layerMemory, RetryPolicy.layer(options.retry), NameResolver.layer]),
+    Layer.provide([keychain, options.tokenCache ?? TokenCache.layerMemory, RetryPolicy.layer(options.retry)]),
     Layer.provideMerge(layerHttpClient(options.dispatcher))
   )
   return options.hosts === undefined ? client : Layer.provide(client, RegistryHosts.layer(options.hosts))

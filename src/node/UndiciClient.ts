@@ -20,8 +20,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as AddressPolicy from "../http/internal/addressPolicy.ts"
 import * as Dispatcher from "./Dispatcher.ts"
 import { Exchange } from "./internal/exchange.ts"
+import * as Names from "./internal/nameResolver.ts"
 import { UndiciResponse } from "./internal/undiciResponse.ts"
 import * as UploadBody from "./internal/uploadBody.ts"
 
@@ -45,12 +47,20 @@ export const layerWithoutDispatcher: Layer.Layer<HttpClient.HttpClient, never, D
 )
 
 /**
- * The client with connection pools of its own, which are destroyed with the layer.
+ * The client with connection pools of its own, which are destroyed with the layer. What is built on it follows redirects, `Location`s and
+ * realms to names of hosts only where their addresses allow it, and connects to the addresses it looked at.
  *
  * @since 0.1.0
  */
 export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.HttpClient> =>
-  Layer.provide(layerWithoutDispatcher, Dispatcher.layer(options))
+  Layer.unwrapEffect(
+    Effect.map(Names.make(options.lookup), ({ lookup, resolve }) =>
+      Layer.merge(
+        Layer.provide(layerWithoutDispatcher, Dispatcher.layer({ ...options, lookup })),
+        Layer.succeed(AddressPolicy.NameResolver, { resolve })
+      )
+    )
+  )
 
 interface Outgoing {
   readonly request: HttpClientRequest.HttpClientRequest

@@ -73,7 +73,7 @@ export interface Service {
   ) => Effect.Effect<Option.Option<AccessToken.AccessToken>, TransportFailure>
   /**
    * An `HttpClient` whose requests to the registry are authenticated for these scopes and treated as those of `execute`; its URLs are
-   * absolute or begin with `/v2/`. To other origins it goes without credentials.
+   * absolute or begin with `/v2/`. To other origins it goes without credentials, and only where a redirect may.
    */
   readonly httpClient: (
     resource: Keychain.Resource,

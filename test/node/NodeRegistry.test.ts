@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises"
 import * as Http from "node:http"
+import type * as Net from "node:net"
 import * as Path from "node:path"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -57,6 +58,33 @@ describe("NodeRegistry and FetchRegistry", () => {
       yield* Effect.provide(roundTrip(host, "over/node"), node)
       yield* Effect.provide(roundTrip(host, "over/fetch"), FetchRegistry.layerWith({ keychain: keychain(host) }))
     }).pipe(Effect.provide(RegistryServer.layer({ auth: { _tag: "Basic", users: { [login.username]: { password: login.password } } } })))
+  )
+
+  it.scopedLive("a host whose name leads elsewhere once it was looked at is reached where it was", () =>
+    Effect.gen(function* () {
+      const files = yield* LocalServer.make((_, response) => response.end(content))
+      const port = new URL(files.origin).port
+      const server = yield* LocalServer.make((request, response) =>
+        request.url === "/v2/" ? response.end() : response.writeHead(307, { location: `http://files.test:${port}/blob` }).end()
+      )
+      // Whoever looks a second time is sent to where nobody listens.
+      const asked: Array<string> = []
+      const lookup: Net.LookupFunction = (host, _, callback) =>
+        callback(null, [{ address: asked.push(host) === 1 ? "127.0.0.1" : "127.0.0.2", family: 4 }])
+      const repository = yield* Reference.parseRepository(`${server.host}/acme/app`)
+      const client = yield* Effect.provide(
+        RegistryClient.RegistryClient,
+        yield* Layer.build(
+          NodeRegistry.layerWith({
+            keychain: Keychain.layerAnonymous,
+            dispatcher: { proxy: "none", lookup },
+            retry: { schedule: Schedule.stop }
+          })
+        )
+      )
+      yield* Stream.runDrain(client.getBlob(repository, descriptor))
+      assert.deepStrictEqual(asked, ["files.test"])
+    })
   )
 
   it.scopedLive("NodeRegistry trusts what RegistryHosts says, host by host", () =>

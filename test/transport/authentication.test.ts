@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import * as Keychain from "../../src/auth/Keychain.ts"
+import { NameResolver } from "../../src/http/internal/addressPolicy.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
@@ -200,17 +201,35 @@ describe("authentication", () => {
         const registry = yield* MemoryRegistry.MemoryRegistry
         yield* seed
         const path = `/v2/${repository}/manifests/latest`
-        for (const origin of ["https://files.test", "https://registry.test:444", "http://registry.test", "https://registry.test"]) {
+        for (const origin of ["https://files.test", "https://registry.test:444", "https://registry.test"]) {
           yield* statusOf({ path: `${origin}${path}` })
         }
         const requests = (yield* registry.allRequests).filter(({ endpoint }) => endpoint === "manifest")
         expect(requests.map(({ scheme, host, headers }) => [`${scheme}://${host}`, "authorization" in headers])).toEqual([
           ["https://files.test", false],
           ["https://registry.test:444", false],
-          ["http://registry.test", false],
           ["https://registry.test", true]
         ])
       }).pipe(Effect.provide(Registries.layer({ hosts, keychain })))
+    )
+
+    it.effect("are not asked where a redirect would not be followed to", () =>
+      Effect.gen(function* () {
+        const registry = yield* MemoryRegistry.MemoryRegistry
+        const refusals = {
+          "http://registry.test": "from https to http",
+          "https://10.0.0.1": "10.0.0.1 is a private address",
+          "https://files.test": "files.test is a link-local address"
+        }
+        for (const [origin, reason] of Object.entries(refusals)) {
+          const error = yield* Effect.flip(statusOf({ path: `${origin}/v2/x?signature=1` }))
+          expect(error).toMatchObject({ _tag: "RedirectRefused", target: `${origin}/v2/x`, reason })
+        }
+        expect((yield* registry.allRequests).map(({ endpoint }) => endpoint)).toEqual(["base"])
+      }).pipe(
+        Effect.provide(Registries.layer({ hosts, keychain })),
+        Effect.provideService(NameResolver, { resolve: (host) => Effect.succeed(host === "files.test" ? ["169.254.169.254"] : []) })
+      )
     )
 
     it.effect("and their 401 is not answered", () =>

@@ -14,7 +14,8 @@ import type { MirrorCapability } from "../RegistryHosts.ts"
 /**
  * One request to a registry.
  *
- * - `path`: `/v2/…` with its query, or an absolute URL the registry gave (`Location`, `Link`); credentials go along only to the registry itself
+ * - `path`: `/v2/…` with its query, or an absolute URL the registry gave (`Location`, `Link`), which leads no further than a redirect may;
+ *   credentials go along only to the registry itself
  * - `scopes`: what a token must allow, the primary scope first
  * - `read`: what a mirror must be able to do to answer in place of the registry; the registry alone is asked when absent
  * - `replayable`: whether `body` can be sent again, true unless said otherwise; a body that cannot is sent once, and a 401 or a failure

@@ -7,11 +7,12 @@ import type { AuthFailure } from "../../auth/internal/authenticator.ts"
 import * as SingleFlight from "../../auth/internal/singleFlight.ts"
 import type * as Keychain from "../../auth/Keychain.ts"
 import type * as TokenCache from "../../auth/TokenCache.ts"
-import { NameResolver } from "../../http/internal/addressPolicy.ts"
+import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import * as Wire from "../../http/internal/Wire.ts"
+import { sanitizeUrl } from "../../model/internal/sanitize.ts"
 import * as Reference from "../../model/Reference.ts"
-import type { RequestContext } from "../../model/RegistryError.ts"
+import { RedirectRefused, type RequestContext } from "../../model/RegistryError.ts"
 import type * as RegistryHosts from "../RegistryHosts.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import { attempt } from "./attempt.ts"
@@ -51,6 +52,18 @@ const memoize = <A>() => {
 const isPing = ({ body, headers, method, path }: TransportRequest): boolean =>
   method === "GET" && path === "/v2/" && headers === undefined && body === undefined
 
+/** A URL that is not the registry's own came from it all the same: it may lead no further than a redirect. */
+const mayLead = Effect.fnUntraced(function* (connection: Endpoint.Connection, request: TransportRequest) {
+  const from = Origin.parse(connection.origin)
+  const to = request.path.startsWith("/") ? undefined : Origin.parse(request.path)
+  if (from === undefined || to === undefined) return
+  const reason = yield* AddressPolicy.check(from, to, { allowInternal: false })
+  if (reason === undefined) return
+  const { method, operation, registry, repository } = request
+  const target = sanitizeUrl(to.href)
+  return yield* new RedirectRefused({ registry, repository, operation, method, url: connection.origin, target, reason })
+})
+
 /** The one name of a registry that has several, as docker.io. */
 const nameOf = (registry: string): string => Either.getOrElse(Reference.parseRegistry(registry), () => registry)
 
@@ -58,8 +71,8 @@ const nameOf = (registry: string): string => Either.getOrElse(Reference.parseReg
 export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   const { clientId, hosts, keychain, policy, tokenCache, unwrapped } = dependencies
   // That of the layer counts, not that of whoever makes a request.
-  const resolver = yield* NameResolver
-  const resolving = Effect.provideService(NameResolver, resolver)
+  const resolver = yield* AddressPolicy.NameResolver
+  const resolving = Effect.provideService(AddressPolicy.NameResolver, resolver)
   const wire = Wire.make(dependencies.client, dependencies.wire)
   const flights = yield* SingleFlight.make<Endpoint.Connection>()
   const environment: Endpoint.Environment = { wire, keychain, tokenCache, clientId, unwrapped, flights }
@@ -120,6 +133,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
       yield* listen(greeting)
       return answer(greeting, false)
     }
+    yield* mayLead(connection, request)
     const listening = Effect.tap(attempt(wire, at, connection, request), listen)
     const heard = yield* attempts(
       {
