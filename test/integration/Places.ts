@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type * as ContentStore from "../../src/content/ContentStore.ts"
 import type * as RemoteRepository from "../../src/content/RemoteRepository.ts"
+import * as Copy from "../../src/copy/Copy.ts"
 import type * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
@@ -49,6 +50,26 @@ export const assertWhole = Effect.fnUntraced(function* <E>(place: Place<E>) {
   for (const tag of tags) assert.deepStrictEqual((yield* lookAt(place, tag)).missing, [], `${tag} of ${place.label} is not whole`)
   return Chunk.size(tags)
 })
+
+/**
+ * Looks on for as long as it is let: whatever a tag comes to stand for must be whole at once. Told of each look at the tags.
+ */
+export const watch = <E>(place: Place<E>, tags: ReadonlyArray<string>, onLook: () => void): Effect.Effect<never, E> => {
+  const whole = new Set<string>()
+  const look = (tag: string) =>
+    Effect.gen(function* () {
+      const descriptor = yield* place.resolve(tag)
+      if (whole.has(descriptor.digest)) return
+      assert.deepStrictEqual((yield* lookAt(place, descriptor)).missing, [], `${tag} of ${place.label} was not whole when it came`)
+      whole.add(descriptor.digest)
+    })
+  // With a pause, since what is watched has to get on too.
+  return Effect.forEach(tags, look, { concurrency: "unbounded" }).pipe(
+    Effect.tap(Effect.sync(onLook)),
+    Effect.delay("5 millis"),
+    Effect.forever
+  )
+}
 
 export const raw = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8")
 
@@ -105,4 +126,20 @@ export const asked = Effect.fnUntraced(function* <A, E, R>(registry: DockerRegis
   const lines = [...(yield* registry.log).matchAll(requestLine)].map((_) => _[1] ?? "")
   const at = (path: string) => lines.findIndex((line) => line.endsWith(path))
   return { result, requests: lines.slice(at(before) + 1, at(after)) }
+})
+
+/** Copied again: nothing moves, and each end is asked once what the tag stands for. */
+export const assertNothingMoves = Effect.fnUntraced(function* (
+  registries: { readonly from: DockerRegistry.Service; readonly to: DockerRegistry.Service },
+  source: RemoteRepository.RemoteRepository,
+  target: RemoteRepository.RemoteRepository,
+  tag: string
+) {
+  const { digest } = yield* source.resolve(tag)
+  const { requests: ofSource, result } = yield* asked(registries.from, asked(registries.to, Copy.copy(source, tag, target)))
+  const { requests: ofTarget, result: copied } = result
+  assert.deepInclude(copied, { unchanged: true, manifests: 0, blobs: 0, bytes: 0, skipped: 0, mounted: 0 })
+  assert.strictEqual(copied.descriptor.digest, digest)
+  const request = ({ repository }: RemoteRepository.RemoteRepository) => `HEAD /v2/${repository.name}/manifests/${tag}`
+  assert.deepStrictEqual([ofSource, ofTarget], [[request(source)], [request(target)]])
 })

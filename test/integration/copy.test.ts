@@ -1,13 +1,13 @@
 /**
  * Copies between real registries, layouts and archives, looked at with skopeo, interrupted and killed. By hand with other moments:
- * `OCI_COPY_SEED=7 OCI_COPY_KILLS=20 OCI_COPY_INTERRUPTIONS=40`.
+ * `OCI_COPY_SEED=7 OCI_COPY_KILLS=60 OCI_COPY_INTERRUPTIONS=40`.
  */
-import { spawn } from "node:child_process"
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
 import * as Path from "node:path"
 import { gunzipSync } from "node:zlib"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, layer } from "@effect/vitest"
+import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -20,26 +20,26 @@ import type * as ContentStore from "../../src/content/ContentStore.ts"
 import * as OciLayout from "../../src/content/OciLayout.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
-import type * as Descriptor from "../../src/model/Descriptor.ts"
 import * as ImageConfig from "../../src/model/ImageConfig.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
-import * as Compiled from "../support/Compiled.ts"
-import * as DirImage from "../support/DirImage.ts"
+import * as Crane from "../support/Crane.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
 import * as Skopeo from "../support/Skopeo.ts"
+import * as CopyProcess from "./CopyProcess.ts"
 import * as Images from "./Images.ts"
 import * as Places from "./Places.ts"
+import * as Samples from "./Samples.ts"
 
 const setting = (name: string, otherwise: number) => Number(process.env[`OCI_COPY_${name}`] ?? otherwise)
 
 const seed = setting("SEED", 2026)
 const interruptions = setting("INTERRUPTIONS", 8)
-const kills = setting("KILLS", 4)
+const kills = setting("KILLS", 20)
 const limit = (rounds: number) => 30_000 + rounds * 5000
 
 interface Pair {
@@ -55,60 +55,22 @@ const live = Layer.mergeAll(registries, NodeContext.layer, NodeRegistry.layerWit
 
 const repositoryAt = (host: string, name: string) => Effect.flatMap(Reference.parseRepository(`${host}/${name}`), RemoteRepository.make)
 
-// --- what is copied ---
+/** What can be looked at while it is copied to. */
+interface Place extends Places.Place<Failure>, ContentStore.Target<Failure> {}
 
-const imageOf = (layers: number) => DirImage.fromLayers(Array.from({ length: layers }, () => randomBytes(3000)))
-
-const pushImage = Effect.fnUntraced(function* (repository: RemoteRepository.RemoteRepository, layers: number, tag?: string) {
-  const image = imageOf(layers)
-  const manifest = yield* Manifest.decode(image.manifest, { contentType: image.mediaType })
-  const reference = Reference.withDigest(repository.repository, manifest.digest)
-  yield* Images.push(reference, image)
-  if (tag !== undefined) yield* repository.tag(manifest.descriptor, tag)
-  return manifest.descriptor
-})
-
-const pushIndex = Effect.fnUntraced(function* (
-  repository: RemoteRepository.RemoteRepository,
-  manifests: ReadonlyArray<Descriptor.Descriptor>,
-  tag?: string
-) {
-  const index = Manifest.imageIndex({ manifests })
-  yield* repository.pushManifest(index, { tags: tag === undefined ? [] : [tag] })
-  return index.descriptor
-})
-
-const on = (architecture: string, descriptor: Descriptor.Descriptor) => ({ ...descriptor, platform: { os: "linux", architecture } })
-
-const pushFlat = Effect.fnUntraced(function* (repository: RemoteRepository.RemoteRepository, tag: string) {
-  const amd64 = on("amd64", yield* pushImage(repository, 3))
-  const arm64 = on("arm64", yield* pushImage(repository, 5))
-  return yield* pushIndex(repository, [amd64, arm64], tag)
-})
-
-/** Two platforms, and two indexes below the index that share one of their images. The shared one is the slowest to move. */
-const pushNested = Effect.fnUntraced(function* (repository: RemoteRepository.RemoteRepository, tag: string) {
-  const amd64 = on("amd64", yield* pushImage(repository, 3))
-  const arm64 = on("arm64", yield* pushImage(repository, 4))
-  const shared = on("s390x", yield* pushImage(repository, 20))
-  const riscv64 = on("riscv64", yield* pushImage(repository, 2))
-  const one = yield* pushIndex(repository, [shared, riscv64])
-  const two = yield* pushIndex(repository, [shared])
-  return yield* pushIndex(repository, [amd64, arm64, one, two], tag)
-})
+type Failure = RemoteRepository.RemoteError | OciLayout.LayoutError
 
 // --- moments ---
 
 /** Numbers of events after which to stop, anywhere in a copy; the same ones for the same seed. */
-const moments = (count: number, events: number, salt: number) =>
-  Effect.all(Array.from({ length: count }, () => Random.nextIntBetween(1, events))).pipe(Effect.withRandom(Random.make(seed + salt)))
+const moments = (count: number, events: number) => Effect.replicateEffect(Random.make(seed + 1).nextIntBetween(1, events), count)
 
 /** Copies until so many events have come, then interrupts. */
-const copyUntil = <E>(
+const copyUntil = (
   source: RemoteRepository.RemoteRepository,
-  target: ContentStore.Target<E>,
+  target: Place,
   moment: number
-): Effect.Effect<"copied" | "interrupted", E | Effect.Effect.Error<ReturnType<typeof Copy.copy<RemoteRepository.RemoteError, E>>>> =>
+): Effect.Effect<"copied" | "interrupted", Failure | Copy.CopyError> =>
   Effect.gen(function* () {
     const reached = yield* Deferred.make<void>()
     let events = 0
@@ -121,7 +83,7 @@ const copyUntil = <E>(
     )
   })
 
-const countEvents = Effect.fnUntraced(function* <E>(source: RemoteRepository.RemoteRepository, target: ContentStore.Target<E>) {
+const countEvents = Effect.fnUntraced(function* (source: RemoteRepository.RemoteRepository, target: Place) {
   let events = 0
   yield* Copy.copy(source, "v1", target, {
     onProgress: () => {
@@ -131,47 +93,21 @@ const countEvents = Effect.fnUntraced(function* <E>(source: RemoteRepository.Rem
   return events
 })
 
-class Script extends Context.Tag("effect-oci/test/CopyScript")<Script, string>() {}
-
-const script = Layer.scoped(
-  Script,
-  Effect.map(Compiled.make(["src", "test/integration/copying.ts"]), (folder) => Path.join(folder, "test/integration/copying.js"))
-)
-
-/** Copies in a process of its own and kills that after so many events. Whether it was killed. */
-const copyAndKill = Effect.fnUntraced(function* (from: string, to: string, moment: number) {
-  const file = yield* Script
-  return yield* Effect.async<boolean, Program.ProgramError>((resume) => {
-    const child = spawn(process.execPath, [file, from, to], { stdio: ["ignore", "pipe", "pipe"] })
-    let events = 0
-    let errors = ""
-    child.stderr.on("data", (chunk) => {
-      errors += String(chunk)
-    })
-    child.stdout.on("data", (chunk) => {
-      events += String(chunk).split("\n").length - 1
-      if (events >= moment) child.kill("SIGKILL")
-    })
-    child.once("close", (code, signal) =>
-      resume(code === 0 || signal === "SIGKILL" ? Effect.succeed(signal !== null) : new Program.ProgramError({ message: errors }))
-    )
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
-})
-
 describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Copy between real places", () => {
-  layer(Layer.merge(live, script), { excludeTestServices: true, timeout: 60_000 })((it) => {
+  layer(Layer.merge(live, CopyProcess.layer), { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.scoped("an index of indexes that share an image, byte for byte", () =>
       Effect.gen(function* () {
         const { from, to } = yield* Registries
         const source = yield* repositoryAt(from.host, "team/nested")
         const target = yield* repositoryAt(to.host, "mirror/nested")
-        const index = yield* pushNested(source, "v1")
+        const index = yield* Samples.pushNested(source, "v1")
         const result = yield* Copy.copy(source, "v1", target)
         assert.strictEqual(result.descriptor.digest, index.digest)
-        assert.deepInclude(result, { unchanged: false, manifests: 7, blobs: 4 + 5 + 21 + 3, skipped: 0 })
+        assert.deepInclude(result, { unchanged: false, ...Samples.nested, skipped: 0 })
         yield* Places.assertSameForSkopeo(source, target, "v1")
         yield* Places.assertSameBlobs(source, target, "v1")
+        yield* Crane.validate(`${target.label}:v1`)
+        yield* Places.assertNothingMoves({ from, to }, source, target, "v1")
       })
     )
 
@@ -180,19 +116,15 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const { from, to } = yield* Registries
         const source = yield* repositoryAt(from.host, "team/layers")
         const target = yield* repositoryAt(to.host, "mirror/layers")
-        const { digest } = yield* pushImage(source, 60, "v1")
+        yield* Samples.pushImage(source, { layers: 60, tag: "v1" })
         const copied = yield* Places.asked(from, Places.asked(to, Copy.copy(source, "v1", target)))
         assert.deepInclude(copied.result.result, { unchanged: false, manifests: 1, blobs: 61, skipped: 0 })
         assert.isAtMost(copied.requests.length, 63, copied.requests.join("\n"))
         assert.isAtMost(copied.result.requests.length, 190, copied.result.requests.join("\n"))
         yield* Places.assertSameForSkopeo(source, target, "v1")
         yield* Places.assertSameBlobs(source, target, "v1")
-
-        const again = yield* Places.asked(from, Places.asked(to, Copy.copy(source, "v1", target)))
-        assert.deepInclude(again.result.result, { unchanged: true, manifests: 0, blobs: 0, bytes: 0 })
-        assert.strictEqual(again.result.result.descriptor.digest, digest)
-        assert.deepStrictEqual(again.requests, ["HEAD /v2/team/layers/manifests/v1"])
-        assert.deepStrictEqual(again.result.requests, ["HEAD /v2/mirror/layers/manifests/v1"])
+        yield* Crane.validate(`${target.label}:v1`)
+        yield* Places.assertNothingMoves({ from, to }, source, target, "v1")
       })
     )
 
@@ -202,7 +134,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const folder = yield* Folder.temporary("round-trip")
         const source = yield* repositoryAt(from.host, "team/round")
         const target = yield* repositoryAt(to.host, "mirror/round")
-        const { digest } = yield* pushImage(source, 4, "v1")
+        const { digest } = yield* Samples.pushImage(source, { layers: 4, tag: "v1" })
         const original = yield* Images.pull(Reference.withDigest(source.repository, digest))
 
         const layout = yield* OciLayout.create(Path.join(folder, "layout"))
@@ -252,7 +184,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const folder = yield* Folder.temporary("index")
         const source = yield* repositoryAt(from.host, "team/index")
         const target = yield* repositoryAt(to.host, "mirror/index")
-        const { digest } = yield* pushNested(source, "v1")
+        const { digest } = yield* Samples.pushNested(source, "v1")
         const layout = yield* OciLayout.create(Path.join(folder, "layout"))
         yield* Copy.copy(source, "v1", layout)
         assert.strictEqual(yield* Places.assertWhole(layout), 1)
@@ -261,7 +193,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         yield* Copy.copy(layout, "v1", writer)
         yield* writer.commit
         const result = yield* Copy.copy(yield* Archive.read(file), "v1", target)
-        assert.deepInclude(result, { manifests: 7, blobs: 4 + 5 + 21 + 3 })
+        assert.deepInclude(result, Samples.nested)
         assert.strictEqual(result.descriptor.digest, digest)
         yield* Places.assertSameForSkopeo(source, target, "v1")
       })
@@ -272,7 +204,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         const { from, to } = yield* Registries
         const folder = yield* Folder.temporary("layouts")
         const source = yield* repositoryAt(from.host, "team/layout")
-        const { digest } = yield* pushFlat(source, "v1")
+        const { digest } = yield* Samples.pushFlat(source, "v1")
 
         const ours = Path.join(folder, "ours")
         const layout = yield* OciLayout.create(ours)
@@ -299,18 +231,20 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         Effect.gen(function* () {
           const { from, to } = yield* Registries
           const source = yield* repositoryAt(from.host, "team/interrupted")
-          const { digest } = yield* pushNested(source, "v1")
-          const { digest: old } = yield* pushImage(source, 2, "old")
+          const { digest } = yield* Samples.pushNested(source, "v1")
+          const { digest: old } = yield* Samples.pushImage(source, { layers: 2, tag: "old" })
           const folder = yield* Folder.temporary("interrupted")
           const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/counted"))
           let interrupted = 0
           let looks = 0
+          const onLook = () => {
+            looks++
+          }
 
-          const round = Effect.fnUntraced(function* <E>(target: Places.Place<E> & ContentStore.Target<E>, moment: number) {
+          const round = Effect.fnUntraced(function* (target: Place, moment: number) {
             yield* Copy.copy(source, "old", target, { tags: ["v1"] })
             // Looks on while the copy runs, and is not told when it is stopped.
-            const watch = Effect.forever(Effect.map(Places.assertWhole(target), () => looks++))
-            const watched = Effect.raceFirst(copyUntil(source, target, moment), watch)
+            const watched = Effect.raceFirst(copyUntil(source, target, moment), Places.watch(target, ["v1"], onLook))
             if ((yield* watched) === "interrupted") interrupted++
             assert.include([old, digest], Option.getOrThrow(yield* target.current("v1")).digest)
             assert.strictEqual(yield* Places.assertWhole(target), 1)
@@ -318,10 +252,10 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
             assert.strictEqual(result.descriptor.digest, digest)
             const { manifests, missing } = yield* Places.lookAt(target, "v1")
             assert.deepStrictEqual(missing, [])
-            assert.strictEqual(manifests.length, 7)
+            assert.strictEqual(manifests.length, Samples.nested.manifests)
           })
 
-          for (const [at, moment] of (yield* moments(interruptions, events, 1)).entries()) {
+          for (const [at, moment] of (yield* moments(interruptions, events)).entries()) {
             if (at % 2 === 0) yield* round(yield* repositoryAt(to.host, `mirror/interrupted-${at}`), moment)
             else yield* round(yield* OciLayout.create(Path.join(folder, String(at))), moment)
           }
@@ -332,37 +266,55 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
     )
 
     it.scoped(
-      "killed at any moment: tags stay whole, and the next run ends it",
+      "killed at any moment: tags are whole all the time, and the next run ends it",
       () =>
         Effect.gen(function* () {
           const { from, to } = yield* Registries
           const source = yield* repositoryAt(from.host, "team/killed")
-          const { digest } = yield* pushNested(source, "v1")
-          yield* pushImage(source, 2, "old")
+          yield* Samples.pushNested(source, "v1", { sharedLayers: 6, layerBytes: 100_000 })
+          yield* Samples.pushFlat(source, "v2")
+          yield* Samples.pushImage(source, { layers: 10, tag: "v3" })
+          yield* Samples.pushImage(source, { layers: 2, tag: "old" })
           const folder = yield* Folder.temporary("killed")
-          const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/uncounted"))
           let killed = 0
+          let looks = 0
+          const onLook = () => {
+            looks++
+          }
 
-          const round = Effect.fnUntraced(function* <E>(target: Places.Place<E> & ContentStore.Target<E>, to: string, moment: number) {
-            yield* Copy.copy(source, "old", target, { tags: ["v1"] })
-            if (yield* copyAndKill(`${source.label}:v1`, to, moment)) killed++
-            assert.strictEqual(yield* Places.assertWhole(target), 1)
-            yield* Copy.copy(source, "v1", target)
-            assert.strictEqual(yield* Places.assertWhole(target), 1)
-            assert.strictEqual((yield* Places.lookAt(target, "v1")).manifests[0]?.digest, digest)
-          })
-
-          const one = Effect.fnUntraced(function* (moment: number, at: number) {
-            if (at % 2 === 0) {
-              const target = yield* repositoryAt(to.host, `mirror/killed-${at}`)
-              return yield* round(target, target.label, moment)
-            }
-            const directory = Path.join(folder, String(at))
+          const open = Effect.fnUntraced(function* (at: number, name: string) {
             // A process that was killed leaves its lock behind, which shows no sign of life.
-            yield* round(yield* OciLayout.create(directory, { lockExpiry: "1 second" }), `oci:${directory}`, moment)
+            const inLayout = OciLayout.create(Path.join(folder, name), { lockExpiry: "200 millis" })
+            const target: Place = at % 2 === 0 ? yield* repositoryAt(to.host, `mirror/killed-${name}`) : yield* inLayout
+            return target
           })
-          yield* Effect.forEach(yield* moments(kills, events, 2), one, { concurrency: 2 })
+          const tagsOf = (at: number) => (at % 4 < 2 ? ["v1"] : ["v1", "v2", "v3"])
+          const task = (target: Place, at: number): CopyProcess.Task => ({ from: source.label, to: target.label, tags: tagsOf(at) })
+
+          const wholeRun = (at: number) => Effect.flatMap(open(at, `whole-${at}`), (target) => CopyProcess.run(task(target, at)))
+          const wholeRuns = yield* Effect.forEach([0, 1, 2, 3], wholeRun, { concurrency: 2 })
+          const momentOf = (fraction: number, at: number): CopyProcess.Moment => {
+            const { events, millis } = wholeRuns[at % 4] ?? { events: 1, millis: 1 }
+            return at % 3 === 0 ? { events: Math.ceil(fraction * events) } : { millis: Math.ceil(fraction * millis) }
+          }
+
+          const round = Effect.fnUntraced(function* (fraction: number, at: number) {
+            const target = yield* open(at, String(at))
+            const tags = tagsOf(at)
+            const assertWhole = Effect.map(Places.assertWhole(target), (count) => assert.strictEqual(count, tags.length))
+            yield* Copy.copy(source, "old", target, { tags })
+            const kill = CopyProcess.kill(task(target, at), momentOf(fraction, at))
+            if (yield* Effect.raceFirst(kill, Places.watch(target, tags, onLook))) killed++
+            yield* assertWhole
+            yield* Copy.copyMany(tags.map((reference) => ({ source, reference, target })))
+            yield* assertWhole
+            for (const tag of tags) assert.strictEqual((yield* target.resolve(tag)).digest, (yield* source.resolve(tag)).digest)
+          })
+          const fractions = yield* Effect.replicateEffect(Random.make(seed + 2).next, kills)
+          yield* Effect.forEach(fractions, round, { concurrency: 2 })
+          yield* Console.log(`killed ${killed} of ${kills} copies, looked at ${looks} times meanwhile`)
           assert.isAtLeast(killed, kills / 2)
+          assert.isAtLeast(looks, kills)
         }),
       limit(kills)
     )

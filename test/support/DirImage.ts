@@ -18,13 +18,13 @@ const sha256 = (bytes: Uint8Array): string => `sha256:${createHash("sha256").upd
 
 const describeBlob = (mediaType: string, bytes: Uint8Array) => ({ mediaType, digest: sha256(bytes), size: bytes.length })
 
-/** An OCI image whose layers hold the given bytes, each as a gzip stream. */
-export const fromLayers = (contents: ReadonlyArray<Uint8Array>): DirImage => {
+/** An OCI image for Linux whose layers hold the given bytes, each as a gzip stream. */
+export const fromLayers = (contents: ReadonlyArray<Uint8Array>, architecture = "amd64"): DirImage => {
   const mediaType = "application/vnd.oci.image.manifest.v1+json"
   const layers = contents.map((content) => gzipSync(content))
   const config = Buffer.from(
     JSON.stringify({
-      architecture: "amd64",
+      architecture,
       os: "linux",
       config: {},
       rootfs: { type: "layers", diff_ids: contents.map(sha256) },
