@@ -231,6 +231,29 @@ describe("capabilities", () => {
     )
   }
 
+  it.effect(
+    "validateReferences off: an image without its layer and a list without its image are kept, as conformance of sparse data asks",
+    () =>
+      Effect.gen(function* () {
+        const absent = Digest.fromBytes(utf8("absent"))
+        const image = "application/vnd.oci.image.manifest.v1+json"
+        const index = "application/vnd.oci.image.index.v1+json"
+        const layer = { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", digest: absent, size: 6 }
+        const manifests: ReadonlyArray<readonly [string, object]> = [
+          [image, { schemaVersion: 2, mediaType: image, config: layer, layers: [layer] }],
+          [index, { schemaVersion: 2, mediaType: index, manifests: [{ mediaType: image, digest: absent, size: 6 }] }]
+        ]
+        for (const [mediaType, fields] of manifests) {
+          const body = JSON.stringify(fields)
+          const path = `/v2/app/manifests/${Digest.fromBytes(utf8(body))}`
+          const pushed = yield* send("PUT", `${path}?tag=sparse`, { headers: { "content-type": mediaType }, body })
+          assert.strictEqual(pushed.status, 201)
+          assert.strictEqual((yield* send("GET", path)).text, body)
+          assert.strictEqual((yield* send("HEAD", "/v2/app/manifests/sparse")).headers["content-type"], mediaType)
+        }
+      }).pipe(Effect.provide(at({ capabilities: { validateReferences: false } })))
+  )
+
   it.effect("an older registry: no OCI-Subject, no OCI-Tag, no filter, no ranges, no validators", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry
@@ -302,7 +325,8 @@ describe("capabilities", () => {
 describe("authentication", () => {
   const users = {
     admin: { password: "secret" },
-    reader: { password: "r", access: ["repository:app/*:pull", "repository:app:pull"] }
+    reader: { password: "r", access: ["repository:app/*:pull", "repository:app:pull"] },
+    pusher: { password: "p", access: ["repository:app:*"] }
   }
 
   it.effect("Basic", () =>
@@ -353,15 +377,25 @@ describe("authentication", () => {
     }).pipe(Effect.provide(bearerAuth({ expiresIn: "1 minute" })))
   )
 
-  it.effect("Bearer: mounting needs pull on the source, else it is an ordinary upload", () =>
+  it.effect("Bearer: a mount asks for pull on the source; who cannot have it gets an ordinary upload", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry
       const { digest } = yield* registry.seedBlob("source", "shared")
       const path = `/v2/app/blobs/uploads/?mount=${digest}&from=source`
+      const scope = 'scope="repository:app:pull,push repository:source:pull"'
+      assert.include((yield* send("POST", path)).headers["www-authenticate"], scope)
+
       const narrow = yield* tokenFor("repository:app:pull,push", basic("admin", "secret"))
-      assert.strictEqual((yield* send("POST", path, { headers: bearer(narrow) })).status, 202)
+      const refused = yield* send("POST", path, { headers: bearer(narrow) })
+      assert.strictEqual(refused.status, 401)
+      assert.include(refused.headers["www-authenticate"], `${scope},error="insufficient_scope"`)
+
       const wide = yield* tokenFor("repository:app:pull,push&scope=repository:source:pull", basic("admin", "secret"))
       assert.strictEqual((yield* send("POST", path, { headers: bearer(wide) })).status, 201)
+
+      const pusher = yield* tokenFor("repository:app:pull,push repository:source:pull", basic("pusher", "p"))
+      assert.strictEqual((yield* send("POST", path, { headers: bearer(pusher) })).status, 202)
+      assert.strictEqual((yield* send("POST", `${path}x"`, { headers: bearer(narrow) })).status, 202)
     }).pipe(Effect.provide(bearerAuth()))
   )
 

@@ -12,6 +12,8 @@ import { readAll } from "./requestBody.ts"
 
 interface Token {
   readonly grants: ReadonlyArray<Access.Grant>
+  /** What a token of the same owner could be good for. */
+  readonly within: ReadonlyArray<Access.Grant>
   readonly expiresAt: number
 }
 
@@ -20,10 +22,18 @@ export type Verdict =
   | { readonly _tag: "Allowed"; readonly grants: ReadonlyArray<Access.Grant> }
   | { readonly _tag: "Refused"; readonly response: Response }
 
+/** The rights a request is about. @internal */
+export interface Demand {
+  /** Without these it is refused. */
+  readonly needed: ReadonlyArray<Access.Grant>
+  /** With these it goes better: who could have them, and shows a token without them, is asked for a wider one. */
+  readonly helpful: ReadonlyArray<Access.Grant>
+}
+
 /** The side of a registry that knows users and tokens. @internal */
 export interface Authority {
-  /** Checks the credentials of a request against what it needs. */
-  readonly check: (auth: Auth, request: RequestHead, needed: ReadonlyArray<Access.Grant>) => Effect.Effect<Verdict>
+  /** Checks the credentials of a request against the rights it is about. */
+  readonly check: (auth: Auth, request: RequestHead, demand: Demand) => Effect.Effect<Verdict>
   /** Answers a request to the token service. */
   readonly issue: (auth: BearerAuth, request: Request) => Effect.Effect<Response>
   /** Makes every token given out so far worthless. */
@@ -104,17 +114,21 @@ export const make = (): Authority => {
     return Access.includes(grants, needed) ? allowed(grants) : denied
   }
 
-  const tokenGrants = (auth: BearerAuth, token: string, now: number): ReadonlyArray<Access.Grant> | undefined => {
+  const validToken = (auth: BearerAuth, token: string, now: number): Pick<Token, "grants" | "within"> | undefined => {
     const foreign = auth.registryTokens
-    if (foreign !== undefined && Object.hasOwn(foreign, token)) return Access.parseScopes(foreign[token] ?? [])
+    if (foreign !== undefined && Object.hasOwn(foreign, token)) {
+      const grants = Access.parseScopes(foreign[token] ?? [])
+      return { grants, within: grants }
+    }
     const known = tokens.get(token)
-    return known === undefined || known.expiresAt <= now ? undefined : known.grants
+    return known === undefined || known.expiresAt <= now ? undefined : known
   }
 
-  const checkBearer = (auth: BearerAuth, request: RequestHead, needed: ReadonlyArray<Access.Grant>, now: number): Verdict => {
+  const checkBearer = (auth: BearerAuth, request: RequestHead, { helpful, needed }: Demand, now: number): Verdict => {
     const ask = (problem?: string) => {
-      const challenge = bearerChallenge(auth, request, needed, problem)
-      return unauthorized(auth.alsoBasic === true ? [challenge, basicChallenge(undefined)] : [challenge], needed)
+      const scopes = [...needed, ...helpful]
+      const challenge = bearerChallenge(auth, request, scopes, problem)
+      return unauthorized(auth.alsoBasic === true ? [challenge, basicChallenge(undefined)] : [challenge], scopes)
     }
     const given = credentials(request)
     if (given?.scheme === "basic" && auth.alsoBasic === true) {
@@ -123,19 +137,20 @@ export const make = (): Authority => {
       return Access.includes(userGrants(user), needed) ? allowed(userGrants(user)) : denied
     }
     if (given?.scheme !== "bearer") return ask()
-    const grants = tokenGrants(auth, given.value, now)
-    if (grants === undefined) return ask("invalid_token")
-    return Access.includes(grants, needed) ? allowed(grants) : ask("insufficient_scope")
+    const token = validToken(auth, given.value, now)
+    if (token === undefined) return ask("invalid_token")
+    const couldBeWider = Access.includes(token.within, helpful) && !Access.includes(token.grants, helpful)
+    return Access.includes(token.grants, needed) && !couldBeWider ? allowed(token.grants) : ask("insufficient_scope")
   }
 
-  const check: Authority["check"] = (auth, request, needed) => {
+  const check: Authority["check"] = (auth, request, demand) => {
     switch (auth._tag) {
       case "None":
         return Effect.succeed(allowed(Access.parseScopes(Access.everything)))
       case "Basic":
-        return Effect.sync(() => checkBasic(auth, request, needed))
+        return Effect.sync(() => checkBasic(auth, request, demand.needed))
       case "Bearer":
-        return Effect.map(Clock.currentTimeMillis, (now) => checkBearer(auth, request, needed, now))
+        return Effect.map(Clock.currentTimeMillis, (now) => checkBearer(auth, request, demand, now))
     }
   }
 
@@ -172,7 +187,7 @@ export const make = (): Authority => {
       const grants = auth.misbehavior?.ignoresScope === true ? owner.grants : Access.intersect(Access.parseScopes(counted), owner.grants)
       const lifetime = Duration.toMillis(auth.expiresIn ?? "5 minutes")
       const token = secret("access")
-      if (auth.misbehavior?.worthlessToken !== true) tokens.set(token, { grants, expiresAt: now + lifetime })
+      if (auth.misbehavior?.worthlessToken !== true) tokens.set(token, { grants, within: owner.grants, expiresAt: now + lifetime })
       const offline = parameters.get("offline_token") === "true" || parameters.get("access_type") === "offline"
       const refresh = offline && owner.name !== "" && auth.refreshTokens !== false ? secret("refresh") : undefined
       if (refresh !== undefined) refreshTokens.set(refresh, owner.name)

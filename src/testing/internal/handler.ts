@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { StoreError } from "../../model/RegistryError.ts"
-import { type Endpoint, noAuth, type Options, type RequestHead, type Response } from "../RegistryOptions.ts"
+import { type Capabilities, type Endpoint, noAuth, type Options, type RequestHead, type Response } from "../RegistryOptions.ts"
 import { type Grant, parseScopes } from "./access.ts"
 import * as Authority from "./authority.ts"
 import * as Blobs from "./blobs.ts"
@@ -55,6 +55,13 @@ const needed = (route: Route.Route, method: string): ReadonlyArray<Grant> => {
     case "Upload":
       return on(route.name, "pull,push")
   }
+}
+
+/** A mount is tried with `pull` on the source; CNCF distribution asks for both scopes too (`registry/handlers/app.go`). */
+const helpful = (route: Route.Route, request: RequestHead, { mount }: Capabilities): ReadonlyArray<Grant> => {
+  const from = request.query.get("from") ?? ""
+  const mounts = mount && route._tag === "Uploads" && request.method === "POST" && request.query.has("mount")
+  return mounts && Route.isName(from) ? parseScopes([`repository:${from}:pull`]) : []
 }
 
 const dispatch = (site: Site, route: Route.Route): Effect.Effect<Response, Failure> => {
@@ -122,11 +129,15 @@ export const make = (storage: Service, options: Effect.Effect<Options>): Handler
     settings: Options
   ): Effect.fn.Return<Response, Failure> {
     yield* guard(route)
-    const verdict = yield* authority.check(settings.auth ?? noAuth, request, needed(route, request.method))
+    const can = capabilities(settings)
+    const verdict = yield* authority.check(settings.auth ?? noAuth, request, {
+      needed: needed(route, request.method),
+      helpful: helpful(route, request, can)
+    })
     if (verdict._tag === "Refused") return verdict.response
     const site: Site = {
       storage,
-      can: capabilities(settings),
+      can,
       limits: limits(settings),
       uploads: uploads(settings),
       claimsSubject: settings.claimsSubject === true,
