@@ -18,6 +18,7 @@ const usage = `npm run serve -- [options]
   --dir ./data          keeps content in a folder instead of in memory
   --user name:password  asks for Basic credentials; may be given several times
   --token               asks for tokens, which /token of this registry issues to the users, or without users to everyone
+  --sparse              takes manifests of which blobs or manifests are missing
   --like ecr            behaves like one of ${Object.keys(Quirks.all).join(", ")}`
 
 const { values } = parseArgs({
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     dir: { type: "string" },
     user: { type: "string", multiple: true, default: [] },
     token: { type: "boolean", default: false },
+    sparse: { type: "boolean", default: false },
     like: { type: "string" },
     help: { type: "boolean", default: false }
   }
@@ -57,7 +59,8 @@ const behavior = (): RegistryOptions.Options => {
 const serve = Effect.suspend(() => {
   const port = Number(values.port)
   if (!/^\d+$/.test(values.port) || port > 65535) throw new Error("--port takes a number")
-  const options = { ...behavior(), auth: auth(), hostname: values.host, port }
+  const sparse = values.sparse ? { capabilities: { validateReferences: false } } : {}
+  const options = { ...RegistryOptions.merge(behavior(), sparse), auth: auth(), hostname: values.host, port }
   const server =
     values.dir === undefined
       ? RegistryServer.layer(options)
