@@ -5,6 +5,10 @@
  * there and tells the same length; a registry that sends the whole blob again has its first part skipped. Each resumption asks the
  * registry itself, so an expired signed URL is renewed. The last chunk is released when size and digest are right.
  *
+ * A mirror whose bytes are wrong is passed over for a while. As long as nothing was given out, the download begins again elsewhere: when the
+ * length a mirror announces is not that of the descriptor, and when the blob is so small that it comes in one piece. Otherwise it fails, and
+ * the next one does not ask that mirror.
+ *
  * @since 0.1.0
  */
 import * as Chunk from "effect/Chunk"
@@ -58,6 +62,7 @@ interface Place {
 interface Opened {
   readonly pull: Effect.Effect<Bytes, Option.Option<TransportError>>
   readonly sizeBytes: number | undefined
+  readonly response: RegistryTransport.TransportResponse
 }
 
 const blobPath = (place: Place) => `/v2/${place.repository.name}/blobs/${place.digest}`
@@ -100,7 +105,7 @@ const open = Effect.fnUntraced(function* (
   place: Place,
   path: string,
   offset: number,
-  options: { readonly end?: number | undefined; readonly etag?: string | undefined; readonly ranges?: boolean | undefined }
+  options: { readonly end?: number | undefined; readonly etag?: string | undefined; readonly ranges?: boolean | undefined; readonly noMirrors?: boolean }
 ) {
   const { end, etag } = options
   const ranged = options.ranges !== false && (offset > 0 || end !== undefined)
@@ -116,7 +121,7 @@ const open = Effect.fnUntraced(function* (
       ...(ranged && etag !== undefined ? { "if-range": etag } : {})
     },
     scopes: [TokenScope.pull(place.repository.name)],
-    read: "pull",
+    read: options.noMirrors === true ? undefined : "pull",
     priority: "bulk"
   })
   const pull = yield* PullStream.open(response.body)
@@ -124,12 +129,12 @@ const open = Effect.fnUntraced(function* (
   // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
   const strong = tag?.startsWith("W/") === true ? undefined : tag
   if (response.status === 200) {
-    return { pull: skipping(pull, offset), sizeBytes: contentLength(response), etag: strong }
+    return { pull: skipping(pull, offset), sizeBytes: contentLength(response), etag: strong, response }
   }
   if (response.status === 206 && ranged) {
     const range = parseContentRange(response.headers["content-range"] ?? "")
     if (range === undefined || range.start > offset) return yield* broken(response, "the answer is not the range that was asked for")
-    return { pull: skipping(pull, offset - range.start), sizeBytes: range.total, etag: strong }
+    return { pull: skipping(pull, offset - range.start), sizeBytes: range.total, etag: strong, response }
   }
   if (response.status === 206) return yield* broken(response, "a part was sent although the whole was asked for")
   return yield* response.fail(blobTags)
@@ -159,7 +164,7 @@ const download = (
     const scope = yield* Effect.scope
     // A connection that is opened in the middle belongs to the same span.
     const context = yield* Effect.context<never>()
-    const hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
+    let hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
     const maxResumes = options.maxResumes ?? 5
     const candidates = sources(place, descriptor, options)
 
@@ -170,6 +175,10 @@ const download = (
     let etag: string | undefined
     let ranges = true
     let fruitless = 0
+    let givenOut = options.partial !== undefined
+    let mirrorsLeft = transport.settings(repository.registry).mirrors.length
+    /** Whose bytes were hashed. */
+    let mirrors: ReadonlyArray<RegistryTransport.TransportResponse> = []
     let current: { readonly opened: Opened; readonly scope: Scope.CloseableScope } | undefined
 
     if (options.partial !== undefined) {
@@ -192,7 +201,7 @@ const download = (
 
     const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const opening = open(place, candidates[source] ?? blobPath(place), offset, { etag, ranges })
+      const opening = open(place, candidates[source] ?? blobPath(place), offset, { etag, ranges, noMirrors: mirrorsLeft <= 0 })
       const exit = yield* Effect.exit(Scope.extend(Effect.provide(opening, context), child))
       if (Exit.isFailure(exit)) {
         yield* Scope.close(child, exit)
@@ -203,6 +212,7 @@ const download = (
       const opened = exit.value
       current = { opened, scope: child }
       etag = opened.etag
+      if (opened.response.mirror) mirrors = [...mirrors, opened.response]
       if (opened.sizeBytes !== undefined) {
         if (sizeBytes !== undefined && sizeBytes !== opened.sizeBytes) return yield* mismatch(opened.sizeBytes)
         sizeBytes = opened.sizeBytes
@@ -210,12 +220,26 @@ const download = (
       return opened
     })
 
+    /** Passes over the mirrors that had a part in it, and begins again if there were any and nothing was given out. */
+    const wrong = (error: GetBlobError): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
+      Effect.gen(function* () {
+        for (const { passOver } of mirrors) yield* passOver
+        if (mirrors.length === 0 || givenOut) return yield* Effect.fail(Option.some(error))
+        yield* closeCurrent(Exit.void)
+        hasher = yield* Effect.mapError(Digest.hasher(Digest.algorithm(place.digest)), Option.some)
+        mirrorsLeft -= mirrors.length
+        mirrors = []
+        sizeBytes = descriptor?.size
+        offset = 0
+        held = Chunk.empty()
+        etag = undefined
+        return yield* pull
+      })
+
     const ended: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
-      if (sizeBytes !== undefined && offset !== sizeBytes) return Effect.fail(Option.some(mismatch(offset)))
+      if (sizeBytes !== undefined && offset !== sizeBytes) return wrong(mismatch(offset))
       const actual = hasher.digest()
-      if (actual !== place.digest) {
-        return Effect.fail(Option.some(new DigestMismatch({ ...origin(place), expected: place.digest, actual })))
-      }
+      if (actual !== place.digest) return wrong(new DigestMismatch({ ...origin(place), expected: place.digest, actual }))
       finished = true
       return Chunk.isEmpty(held) ? Effect.fail(Option.none()) : Effect.succeed(held)
     })
@@ -238,12 +262,14 @@ const download = (
         hasher.update(bytes)
         offset += bytes.byteLength
       }
-      if (sizeBytes !== undefined && offset > sizeBytes) return Effect.fail(Option.some(mismatch(offset)))
+      if (sizeBytes !== undefined && offset > sizeBytes) return wrong(mismatch(offset))
       if (offset === before) return pull
       fruitless = 0
       const release = held
       held = chunk
-      return Chunk.isEmpty(release) ? pull : Effect.succeed(release)
+      if (Chunk.isEmpty(release)) return pull
+      givenOut = true
+      return Effect.succeed(release)
     }
 
     const pullFrom = (opened: Opened): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
@@ -263,7 +289,10 @@ const download = (
       if (sizeBytes !== undefined && offset === sizeBytes && offset > 0) return ended
       return Effect.matchEffect(connect, {
         onSuccess: pullFrom,
-        onFailure: (error) => (error._tag === "TransportError" && offset > 0 ? resume(error) : Effect.fail(Option.some(error)))
+        onFailure: (error) => {
+          if (error._tag === "TransportError" && offset > 0) return resume(error)
+          return error._tag === "SizeMismatch" ? wrong(error) : Effect.fail(Option.some(error))
+        }
       })
     })
     return pull

@@ -63,8 +63,8 @@ export const MirrorCapability = Schema.Literal("pull", "resolve", "list", "refer
 export type MirrorCapability = typeof MirrorCapability.Type
 
 /**
- * A host that answers reads in place of a registry, with credentials of its own. With `proxy` the name of the mirrored registry is sent as
- * `ns` (distribution-spec «Registry Proxying»).
+ * A host that answers reads in place of a registry, with credentials of its own. One that cannot be reached, or serves something wrong, is
+ * left alone for 30 seconds. With `proxy` the name of the mirrored registry is sent as `ns` (distribution-spec «Registry Proxying»).
  *
  * @since 0.1.0
  */

@@ -30,14 +30,19 @@ export const manifestLimitBytes = 4 * 1024 * 1024
 
 type Answer = Effect.Effect<RegistryTransport.TransportResponse, RegistryTransport.TransportFailure, Scope.Scope>
 
-const ask = (place: Place, method: "GET" | "HEAD", reference: Reference.Reference, options: ResolveOptions): Answer =>
+interface AskOptions extends ResolveOptions {
+  /** The registry alone is asked. */
+  readonly noMirrors?: boolean | undefined
+}
+
+const ask = (place: Place, method: "GET" | "HEAD", reference: Reference.Reference, options: AskOptions): Answer =>
   send(place, {
     endpoint: "manifest",
     method,
     path: manifestPath(place, reference.identifier),
     headers: acceptHeader(options.accept),
     scopes: [TokenScope.pull(place.repository.name)],
-    read: reference.digest === undefined ? "resolve" : "pull"
+    read: options.noMirrors === true ? undefined : reference.digest === undefined ? "resolve" : "pull"
   })
 
 // --- what a HEAD tells ---
@@ -82,25 +87,48 @@ export const describe = Effect.fnUntraced(function* (
   options: ResolveOptions
 ): Effect.fn.Return<Option.Option<Descriptor.Descriptor>, ResolveError, Scope.Scope> {
   const response = yield* ask(place, "HEAD", reference, options)
-  if (response.status === 200) return yield* described(place, response, reference.digest)
+  if (response.status === 200) {
+    const told = described(place, response, reference.digest)
+    // The GET that follows goes to another mirror, or to the registry.
+    return yield* response.mirror ? Effect.catchAll(told, () => Effect.as(response.passOver, Option.none())) : told
+  }
   return refusesHead.has(response.status) ? Option.none() : yield* response.fail(manifestTags)
 })
 
 // --- operations ---
 
-const fetch = Effect.fnUntraced(function* (
+const read = Effect.fnUntraced(function* (
   place: Place,
+  response: RegistryTransport.TransportResponse,
   reference: Reference.Reference,
   options: GetManifestOptions
-): Effect.fn.Return<Manifest.Manifest, GetManifestError, Scope.Scope> {
-  const response = yield* ask(place, "GET", reference, options)
-  if (response.status !== 200) return yield* response.fail(manifestTags)
+) {
   const bytes = yield* response.bytes(options.maxBytes ?? manifestLimitBytes)
   const { headers } = response
   return yield* reference.digest === undefined
     ? ManifestDigest.readTagged(bytes, headers, originOf(place))
     : ManifestDigest.readAsked(bytes, headers, reference.digest, originOf(place))
 })
+
+/** A digest that cannot be computed here is nobody's fault. */
+const isOfMirror = (error: GetManifestError): boolean => error._tag !== "InvalidDigest"
+
+/** A mirror that serves something wrong, or breaks off, is passed over for the next one, and after the last the registry has its say. */
+const fetch = (
+  place: Place,
+  reference: Reference.Reference,
+  options: GetManifestOptions
+): Effect.Effect<Manifest.Manifest, GetManifestError> => {
+  const from = (mirrors: number): Effect.Effect<Manifest.Manifest, GetManifestError> =>
+    Effect.gen(function* () {
+      const response = yield* ask(place, "GET", reference, { ...options, noMirrors: mirrors === 0 })
+      if (response.status !== 200) return yield* response.fail(manifestTags)
+      const reading = read(place, response, reference, options)
+      if (!response.mirror) return reading
+      return Effect.catchIf(reading, isOfMirror, () => Effect.zipRight(response.passOver, from(mirrors - 1)))
+    }).pipe(Effect.flatten, Effect.scoped)
+  return from(place.transport.settings(place.repository.registry).mirrors.length)
+}
 
 const placeOf = (transport: RegistryTransport.Service, reference: Reference.Reference, operation: string): Place => ({
   transport,
@@ -122,7 +150,7 @@ export const resolve: (
   const place = placeOf(transport, reference, "resolve")
   const told = yield* Effect.scoped(describe(place, reference, options))
   if (Option.isSome(told)) return told.value
-  const manifest = yield* Effect.scoped(fetch(place, reference, options))
+  const manifest = yield* fetch(place, reference, options)
   return Descriptor.make({ ...manifest.descriptor, digest: ManifestDigest.knownBy(manifest) })
 })
 
@@ -131,8 +159,7 @@ export const getManifest = (
   transport: RegistryTransport.Service,
   reference: Reference.Reference,
   options: GetManifestOptions = {}
-): Effect.Effect<Manifest.Manifest, GetManifestError> =>
-  Effect.scoped(fetch(placeOf(transport, reference, "getManifest"), reference, options))
+): Effect.Effect<Manifest.Manifest, GetManifestError> => fetch(placeOf(transport, reference, "getManifest"), reference, options)
 
 /**
  * Whether there is such a manifest, as far as the registry says so: 403 is what some answer for what does not exist (field: Artifactory),

@@ -50,6 +50,8 @@ export interface TransportResponse extends WireResponse {
   readonly context: RequestContext
   /** Whether a mirror answered. */
   readonly mirror: boolean
+  /** For an answer that turned out to be wrong: leaves the mirror it came from alone for a while, so that the next request goes elsewhere. */
+  readonly passOver: Effect.Effect<void>
   /** The `Retry-After` of the answer. */
   readonly retryAfter: Duration.Duration | undefined
   /** Fails with the error this answer means; reads at most 64 KiB of its body. `tags` are the errors the operation declares. */
@@ -101,6 +103,7 @@ export const answer = ({ response, context, authorizations, retryAfter }: Heard,
   ...response,
   context,
   mirror,
+  passOver: Effect.void,
   retryAfter,
   fail: (tags) =>
     Effect.flatMap(

@@ -9,7 +9,7 @@ import type { AuthFailure } from "../../auth/internal/authenticator.ts"
 import type { Endpoint } from "./endpoint.ts"
 import type { TransportResponse } from "./message.ts"
 
-/** How long a mirror that could not be reached is left alone. */
+/** How long a mirror that could not be reached, or that served something wrong, is left alone. */
 const restMillis = 30_000
 
 /** A 304 is what a conditional request hopes for. */
@@ -49,6 +49,9 @@ export const make = (maxRest: Duration.Duration): Mirrors => {
     yield* Effect.logDebug(`Mirror ${mirror.host} passed over: it answered ${status}`)
   })
 
+  const distrust = (mirror: Endpoint) =>
+    Effect.zipRight(rest(mirror, restMillis), Effect.logDebug(`Mirror ${mirror.host} passed over: what it served is wrong`))
+
   return {
     ask: Effect.fnUntraced(function* (mirrors, execute) {
       const outer = yield* Effect.scope
@@ -56,7 +59,7 @@ export const make = (maxRest: Duration.Duration): Mirrors => {
         if (yield* isAtRest(mirror)) continue
         const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
         const exit = yield* Effect.exit(Scope.extend(execute(mirror), scope))
-        if (Exit.isSuccess(exit) && isSuccess(exit.value.status)) return Option.some(exit.value)
+        if (Exit.isSuccess(exit) && isSuccess(exit.value.status)) return Option.some({ ...exit.value, passOver: distrust(mirror) })
         // Connection and place are free before anybody else is asked.
         yield* Scope.close(scope, exit)
         yield* passOver(mirror, exit)

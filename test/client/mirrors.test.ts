@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as fc from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import type * as Descriptor from "../../src/model/Descriptor.ts"
+import * as Reference from "../../src/model/Reference.ts"
+import * as Fault from "../../src/testing/Fault.ts"
+import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
+import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
+import * as Registries from "../support/Registries.ts"
+
+const mirrors = ["one.test", "two.test"]
+const hosts = { "registry.test": {}, "one.test": {}, "two.test": {} }
+const settings = { "registry.test": { mirrors: mirrors.map((host) => RegistryHosts.mirror(`https://${host}`)) } }
+
+const layer = (...rules: ReadonlyArray<FaultyHttp.Rule>) =>
+  Layer.provideMerge(RegistryClient.layer, Registries.layer({ hosts, settings, rules }))
+
+const at = (host: string, path: RegExp, fault: Fault.Fault, method = "GET"): FaultyHttp.Rule => ({ match: { host, path, method }, fault })
+
+/** The same at both mirrors. */
+const atMirrors = (path: RegExp, fault: Fault.Fault) => mirrors.map((host) => at(host, path, fault))
+
+const short = new TextEncoder().encode("short enough to come in one piece")
+const long = Uint8Array.from({ length: 200 * 1024 }, (_, index) => index % 251)
+
+/** The same image and blobs everywhere, before anybody was asked. */
+const world = Effect.gen(function* () {
+  const registries = yield* MemoryRegistry.MemoryRegistry
+  const client = yield* RegistryClient.RegistryClient
+  const repository = yield* Reference.parseRepository("registry.test/acme/app")
+  const tag = yield* Reference.parseTag("v1")
+  const seeded = yield* Effect.forEach(Object.keys(hosts), (host) =>
+    Effect.gen(function* () {
+      const registry = registries.at(host)
+      const { manifest } = yield* registry.seedImage("acme/app", { tag: "v1" })
+      return { manifest, short: yield* registry.seedBlob("acme/app", short), long: yield* registry.seedBlob("acme/app", long) }
+    })
+  )
+  const first = seeded[0] ?? assert.fail("nothing was seeded")
+  const asked = Effect.map(registries.allRequests, (requests) =>
+    requests.filter(({ endpoint }) => endpoint !== "base").map(({ host, method }) => `${method} ${host}`)
+  )
+  const read = (content: Descriptor.Descriptor) =>
+    Effect.map(Stream.runCollect(client.getBlob(repository, content)), (all) => Buffer.concat(Chunk.toReadonlyArray(all)))
+  const byTag = Reference.withTag(repository, tag)
+  const byDigest = Reference.withDigest(repository, first.manifest.digest)
+  return { ...first, client, repository, byTag, byDigest, asked, read, registries }
+})
+
+const wrongDigest = { "docker-content-digest": `sha256:${"0".repeat(64)}` }
+
+describe("mirrors that serve something wrong", () => {
+  for (const [name, fault] of [
+    ["another byte", Fault.corruptResponseAt(7)],
+    ["no JSON", Fault.respond(200, { "content-type": "text/html" }, "<html>log in</html>")],
+    ["too little", Fault.endResponseAt(20)],
+    ["a body that breaks off", Fault.cutResponseAt(20)],
+    ["no end", Fault.endlessResponse()]
+  ] as const) {
+    it.effect(`${name} as a manifest: the next one is asked, and that one is left alone for 30 s`, () =>
+      Effect.gen(function* () {
+        const { byDigest, byTag, client, manifest, registries } = yield* world
+        const faults = yield* FaultyHttp.FaultyHttp
+        assert.strictEqual((yield* client.getManifest(byDigest)).digest, manifest.digest)
+        assert.strictEqual((yield* client.getManifest(byTag)).digest, manifest.digest)
+        assert.deepStrictEqual(yield* faults.counts, [1])
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual((yield* client.getManifest(byTag)).digest, manifest.digest)
+        assert.deepStrictEqual(yield* faults.counts, [2])
+        assert.deepStrictEqual(yield* registries.at("two.test").requestCounts, { "GET base": 1, "GET manifest": 3 })
+        assert.deepStrictEqual(yield* registries.at("registry.test").requests, [])
+      }).pipe(Effect.provide(layer(at("one.test", /manifests/, fault))))
+    )
+  }
+
+  it.effect("all of them: the registry has its say", () =>
+    Effect.gen(function* () {
+      const { asked, byDigest, client, manifest, read, short: blob } = yield* world
+      assert.strictEqual((yield* client.getManifest(byDigest)).digest, manifest.digest)
+      assert.deepStrictEqual(yield* asked, ["GET one.test", "GET two.test", "GET registry.test"])
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(yield* read(blob), Buffer.from(short))
+    }).pipe(Effect.provide(layer(...atMirrors(/manifests|blobs/, Fault.corruptResponseAt(7)))))
+  )
+
+  it.effect("the registry itself: that is told", () =>
+    Effect.gen(function* () {
+      const { byDigest, client, read, short: blob } = yield* world
+      assert.strictEqual((yield* Effect.flip(client.getManifest(byDigest)))._tag, "DigestMismatch")
+      assert.strictEqual((yield* Effect.flip(read(blob)))._tag, "DigestMismatch")
+    }).pipe(Effect.provide(layer({ fault: Fault.corruptResponseAt(7) })))
+  )
+
+  it.effect("another digest in a HEAD: a GET elsewhere tells", () =>
+    Effect.gen(function* () {
+      const { asked, byDigest, client, manifest } = yield* world
+      assert.deepInclude(yield* client.resolve(byDigest), { digest: manifest.digest, size: manifest.size })
+      assert.deepStrictEqual(yield* asked, ["HEAD one.test", "GET two.test"])
+    }).pipe(Effect.provide(layer(at("one.test", /manifests/, Fault.changeHeaders(wrongDigest), "HEAD"))))
+  )
+
+  it.effect.prop(
+    "a short blob with any byte wrong is read elsewhere",
+    [fc.nat(short.length - 1)],
+    ([offset]) =>
+      Effect.gen(function* () {
+        const { asked, client, read, repository, short: blob } = yield* world
+        assert.deepStrictEqual(yield* read(blob), Buffer.from(short))
+        assert.deepStrictEqual(yield* asked, ["GET one.test", "GET two.test"])
+        yield* Stream.runDrain(client.getBlob(repository, blob.digest))
+      }).pipe(Effect.provide(layer(at("one.test", /blobs/, Fault.corruptResponseAt(offset))))),
+    { fastCheck: { numRuns: 20 } }
+  )
+
+  it.effect("another length than the descriptor's: known before the first byte", () =>
+    Effect.gen(function* () {
+      const { asked, long: blob, read } = yield* world
+      assert.isTrue((yield* read(blob)).equals(long))
+      assert.deepStrictEqual(yield* asked, ["GET one.test", "GET two.test"])
+    }).pipe(Effect.provide(layer(at("one.test", /blobs/, Fault.changeHeaders({ "content-length": "17" })))))
+  )
+
+  it.effect("a long blob: what was given out cannot be taken back, but the next download goes elsewhere", () =>
+    Effect.gen(function* () {
+      const { asked, long: blob, read } = yield* world
+      assert.strictEqual(yield* Effect.match(read(blob), { onFailure: ({ _tag }) => _tag, onSuccess: () => "read" }), "DigestMismatch")
+      assert.isTrue((yield* read(blob)).equals(long))
+      assert.deepStrictEqual(yield* asked, ["GET one.test", "GET two.test"])
+    }).pipe(
+      Effect.provide(
+        layer(at("one.test", /blobs/, Fault.compose(Fault.trickle(64 * 1024, Duration.zero), Fault.corruptResponseAt(long.length - 1))))
+      )
+    )
+  )
+})
