@@ -13,7 +13,9 @@ class Script extends Context.Tag("effect-oci/test/CopyScript")<Script, string>()
 /** The compiled copy. */
 export const layer = Layer.scoped(
   Script,
-  Effect.map(Compiled.make(["src", "test/integration/copying.ts"]), (folder) => Path.join(folder, "test/integration/copying.js"))
+  Effect.map(Compiled.make(["src", "test/support/Memory.ts", "test/integration/copying.ts"]), (folder) =>
+    Path.join(folder, "test/integration/copying.js")
+  )
 )
 
 /** `from`: a repository; `to`: another or `oci:<folder>`. */

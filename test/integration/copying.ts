@@ -15,6 +15,7 @@ import * as Copy from "../../src/copy/Copy.ts"
 import * as Progress from "../../src/copy/Progress.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
+import * as Memory from "../support/Memory.ts"
 
 export interface Report extends Pick<Progress.Summary, "done" | "skipped" | "completeBytes"> {
   readonly events: number
@@ -51,7 +52,7 @@ const copyTo = Effect.fnUntraced(function* <E>(target: ContentStore.Target<E>) {
     completeBytes,
     events,
     millis: (yield* Clock.currentTimeMillis) - started,
-    peakRssBytes: process.resourceUsage().maxRSS * 1024
+    peakRssBytes: Memory.peakRssBytes()
   }
   say(JSON.stringify(report))
 })

@@ -38,7 +38,7 @@ class Script extends Context.Tag("effect-oci/test/Script")<Script, string>() {}
 
 const script = Layer.scoped(
   Script,
-  Effect.map(Compiled.make(["src", "test/support/Content.ts", "test/integration/transfer.ts"]), (folder) =>
+  Effect.map(Compiled.make(["src", "test/support/Content.ts", "test/support/Memory.ts", "test/integration/transfer.ts"]), (folder) =>
     Path.join(folder, "test/integration/transfer.js")
   )
 )

@@ -15,6 +15,7 @@ import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as Content from "../support/Content.ts"
+import * as Memory from "../support/Memory.ts"
 
 export interface Report {
   readonly digest: string
@@ -56,7 +57,7 @@ const program = Effect.gen(function* () {
   const report: Report = {
     ...moved,
     millis: (yield* Clock.currentTimeMillis) - started,
-    peakRssBytes: process.resourceUsage().maxRSS * 1024
+    peakRssBytes: Memory.peakRssBytes()
   }
   yield* Console.log(JSON.stringify(report))
 })
