@@ -14,6 +14,7 @@ import * as Digest from "../../src/model/Digest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import * as Memory from "../support/Memory.ts"
 import { MiB, pieces } from "./content.ts"
 
 export interface Task {
@@ -136,6 +137,6 @@ const start = performance.now()
 await run(JSON.parse(task))
 const millis = performance.now() - start
 const { system, user } = process.cpuUsage(cpu)
-const sample: Sample = { millis, cpuMillis: (user + system) / 1000, peakRssMiB: process.resourceUsage().maxRSS / 1024 }
+const sample: Sample = { millis, cpuMillis: (user + system) / 1000, peakRssMiB: Memory.peakRssBytes() / MiB }
 console.log(JSON.stringify(sample))
 process.exit(0)
