@@ -3,6 +3,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as BlobUpload from "../../client/BlobUpload.ts"
+import { join } from "../../model/internal/bytes.ts"
 import { LimitExceeded } from "../../model/RegistryError.ts"
 
 /** @internal */
@@ -13,19 +14,6 @@ export const toStream = <E, R>(content: BlobUpload.Source<E, R>): Stream.Stream<
   if (content instanceof Uint8Array) return Stream.make(content)
   if ("once" in content) return content.once
   return "from" in content ? content.from(0) : content
-}
-
-/** @internal */
-export const concat = (parts: ReadonlyArray<Uint8Array>, sizeBytes: number): Uint8Array => {
-  const [only] = parts
-  if (only !== undefined && parts.length === 1) return only
-  const all = new Uint8Array(sizeBytes)
-  let offset = 0
-  for (const part of parts) {
-    all.set(part, offset)
-    offset += part.length
-  }
-  return all
 }
 
 /** Looks at the bytes as they pass. @internal */
@@ -51,13 +39,7 @@ export const limited =
 
 /** All the bytes; not for content whose length nobody checked. @internal */
 export const collect = <E, R>(self: Stream.Stream<Uint8Array, E, R>): Effect.Effect<Uint8Array, E, R> =>
-  Effect.map(Stream.runCollect(self), (chunk) => {
-    const parts = Chunk.toReadonlyArray(chunk)
-    return concat(
-      parts,
-      parts.reduce((sum, bytes) => sum + bytes.length, 0)
-    )
-  })
+  Effect.map(Stream.runCollect(self), (chunk) => join(Chunk.toReadonlyArray(chunk)))
 
 /** How files are read: large units, and few of them ahead, since each is memory of its own. @internal */
 export const reading = { chunkSize: unitBytes, bufferSize: 2 }

@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import { join } from "../../model/internal/bytes.ts"
 import type { LimitExceeded, TransportError } from "../../model/RegistryError.ts"
 import * as DirectBody from "./directBody.ts"
 import type * as Fork from "./fork.ts"
@@ -62,18 +63,6 @@ const encodingOf = (headers: Headers.Headers): string | undefined => {
 const isEmptyBody = (cause: Cause.Cause<unknown>): boolean => {
   const error = Cause.squash(cause)
   return Predicate.hasProperty(error, "reason") && error.reason === "EmptyBody"
-}
-
-const concat = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const [only] = parts
-  if (only !== undefined && parts.length === 1) return only
-  const whole = new Uint8Array(length)
-  let offset = 0
-  for (const part of parts) {
-    whole.set(part, offset)
-    offset += part.byteLength
-  }
-  return whole
 }
 
 /** Aborts an answer nobody reads. Taking hold of its body and letting it go is what every client understands. @internal */
@@ -229,9 +218,7 @@ export const make = (options: {
         parts.push(bytes)
         return seen <= limitBytes
       })
-      return Effect.flatMap(collect, () =>
-        seen > limitBytes ? refuse(() => errors.tooLarge(limitBytes)) : Effect.succeed(concat(parts, seen))
-      )
+      return Effect.flatMap(collect, () => (seen > limitBytes ? refuse(() => errors.tooLarge(limitBytes)) : Effect.succeed(join(parts))))
     })
 
   const bytes = (limitBytes: number): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {

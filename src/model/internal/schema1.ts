@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Option from "effect/Option"
 import * as Digest from "../Digest.ts"
+import { concat } from "./bytes.ts"
 import { isJsonObject, type JsonObject, parseJsonBytes } from "./json.ts"
 
 const asObject = (parsed: Either.Either<unknown, unknown>): Option.Option<JsonObject> =>
@@ -12,13 +13,6 @@ const firstSignature = (document: JsonObject): Option.Option<JsonObject> =>
 
 const base64Url = (value: unknown): Option.Option<Uint8Array> =>
   typeof value === "string" ? Either.getRight(Encoding.decodeBase64Url(value)) : Option.none()
-
-const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  const joined = new Uint8Array(a.length + b.length)
-  joined.set(a)
-  joined.set(b, a.length)
-  return joined
-}
 
 /**
  * What the signatures of a schema 1 manifest sign and its digest is made of: the body up to `formatLength`, then `formatTail`
@@ -33,7 +27,7 @@ export const signedPayload = (bytes: Uint8Array): Option.Option<Uint8Array> =>
     const tail = yield* base64Url(header["formatTail"])
     const length = header["formatLength"]
     return typeof length === "number" && Number.isInteger(length) && length >= 0 && length <= bytes.length
-      ? concat(bytes.subarray(0, length), tail)
+      ? concat([bytes.subarray(0, length), tail])
       : yield* Option.none()
   })
 

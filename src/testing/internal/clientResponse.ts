@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { concat } from "./bytes.ts"
+import { concat } from "../../model/internal/bytes.ts"
 import { noBytes, RequestAborted } from "./exchange.ts"
 
 /** An answer before it is a platform response. @internal */

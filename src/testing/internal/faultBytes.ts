@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { concat } from "./bytes.ts"
+import { concat } from "../../model/internal/bytes.ts"
 
 const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 

@@ -6,8 +6,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
+import { join } from "../../model/internal/bytes.ts"
 import { StoreError } from "../../model/RegistryError.ts"
-import { concat } from "./bytes.ts"
 import type { Place, RepositoryRecord } from "./place.ts"
 
 /** Small writes cost more than the copy that avoids them. */
@@ -68,7 +68,7 @@ export const make = (
         let heldBytes = 0
         const flush = Effect.suspend(() => {
           if (heldBytes === 0) return Effect.void
-          const unit = held.length === 1 && held[0] !== undefined ? held[0] : concat(held)
+          const unit = join(held)
           held = []
           heldBytes = 0
           return Effect.tap(Effect.mapError(file.writeAll(unit), failure("append to")), () => Effect.sync(() => written(unit)))

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { concat } from "./bytes.ts"
+import { concat } from "../../model/internal/bytes.ts"
 import type { RequestAborted } from "./exchange.ts"
 
 /** More than the registry is willing to read. @internal */

@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
 import type * as Keychain from "../../auth/Keychain.ts"
+import { PlatformResponse } from "../../http/internal/platformResponse.ts"
 import { sanitizeUrl } from "../../model/internal/sanitize.ts"
 import { type Endpoint, TransportError } from "../../model/RegistryError.ts"
 import type { TransportRequest, TransportResponse } from "./message.ts"
-import { RawResponse } from "./rawResponse.ts"
 
 const endpoints: Readonly<Record<string, Endpoint>> = {
   manifests: "manifest",
@@ -73,7 +73,11 @@ export const make = (
         replayable: mayBeSentAgain(request),
         scopes
       })
-      return Effect.map(response, (answer) => new RawResponse(request, answer))
+      // The limits, time-outs and places of the transport hold for its body too.
+      return Effect.map(response, ({ body, bytes, headers, status }) => {
+        const head = { status, headers, setCookie: headers["set-cookie"] }
+        return new PlatformResponse(request, head, { stream: body, bytes })
+      })
     }),
     Effect.succeed
   )

@@ -10,3 +10,9 @@ export const concat = (pieces: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> =>
   }
   return whole
 }
+
+/** The same; a piece that is alone is not copied. @internal */
+export const join = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const [only] = pieces
+  return only !== undefined && pieces.length === 1 ? only : concat(pieces)
+}
