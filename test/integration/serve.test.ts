@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises"
 import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { interrupted } from "../../src/cli/exitCode.ts"
 import * as DirImage from "../support/DirImage.ts"
 import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
@@ -44,7 +45,7 @@ describe.skipIf(!Program.available(Skopeo.program))("npm run serve", () => {
     Effect.gen(function* () {
       const server = yield* Serve.start()
       yield* roundTrip(server.host)
-      assert.strictEqual(yield* server.stop("SIGTERM"), 0)
+      assert.strictEqual(yield* server.stop("SIGTERM"), interrupted)
       assert.strictEqual(yield* server.complaints, "")
     })
   )
@@ -54,7 +55,7 @@ describe.skipIf(!Program.available(Skopeo.program))("npm run serve", () => {
       const folder = yield* Folder.temporary("serve-data")
       const first = yield* Serve.start(["--dir", folder])
       const image = yield* roundTrip(first.host)
-      assert.strictEqual(yield* first.stop("SIGINT"), 0)
+      assert.strictEqual(yield* first.stop("SIGINT"), interrupted)
 
       const second = yield* Serve.start(["--dir", folder])
       const back = yield* Folder.temporary("serve-back")

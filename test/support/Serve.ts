@@ -18,7 +18,7 @@ export interface Service {
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
-const args = ["--import", "tsx", "-C", "effect-oci/source", "test/serve/main.ts", "--port", "0"]
+const args = ["--import", "tsx", "src/cli/main.ts", "serve", "--port", "0"]
 
 const ended = (child: ChildProcess): Effect.Effect<number | null> =>
   Effect.async((resume) => {

@@ -19,6 +19,7 @@ interface Input {
   readonly dir: Option.Option<string>
   readonly users: ReadonlyArray<readonly [name: string, user: RegistryOptions.User]>
   readonly token: boolean
+  readonly sparse: boolean
   readonly like: Option.Option<string>
 }
 
@@ -41,8 +42,10 @@ const authOf = ({ token, users }: Input): RegistryOptions.Auth => {
   return open ? RegistryOptions.noAuth : RegistryOptions.basic({ users: accounts })
 }
 
-const behaviorOf = ({ like }: Input) =>
-  Option.match(like, { onNone: () => ({}), onSome: (name): RegistryOptions.Options => Quirks.all[name] ?? {} })
+const behaviorOf = ({ like, sparse }: Input): RegistryOptions.Options => {
+  const behavior = Option.match(like, { onNone: () => ({}), onSome: (name): RegistryOptions.Options => Quirks.all[name] ?? {} })
+  return sparse ? RegistryOptions.merge(behavior, { capabilities: { validateReferences: false } }) : behavior
+}
 
 const serverOf = (input: Input) => {
   const options = { ...behaviorOf(input), auth: authOf(input), hostname: input.host, port: input.port }
@@ -85,6 +88,7 @@ export const serve = Command.make(
       CliOptions.withDescription("Let only this user in; may be repeated.")
     ),
     token: CliOptions.boolean("token").pipe(CliOptions.withDescription("Ask for tokens, which this registry issues itself.")),
+    sparse: CliOptions.boolean("sparse").pipe(CliOptions.withDescription("Take manifests of which blobs or manifests are missing.")),
     like: CliOptions.choice("like", Object.keys(Quirks.all)).pipe(
       CliOptions.optional,
       CliOptions.withDescription("Behave like a registry one meets.")
