@@ -7,18 +7,23 @@
  *
  * @since 0.1.0
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
-import * as ContentStore from "../content/ContentStore.ts"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import * as Platform from "../model/Platform.ts"
 import { type LimitExceeded, UnsupportedManifest } from "../model/RegistryError.ts"
 import * as Graph from "./Graph.ts"
+import * as Companions from "./internal/companions.ts"
+import * as FanOut from "./internal/fanOut.ts"
 import * as Mover from "./internal/mover.ts"
+import * as Run from "./internal/run.ts"
 import * as Progress from "./Progress.ts"
 
 /**
@@ -117,6 +122,32 @@ export const copyMany = <E1, E2>(
     })
   })
 
+/** One of the targets of one source; `tags` go over the common ones. @since 0.1.0 */
+export interface Destination<E> {
+  readonly target: ContentStore.Target<E>
+  readonly tags?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * Copies one thing to many targets and reads it once: manifests are fetched once, and the blobs that several targets lack flow to them out
+ * of one read, which keeps half a megabyte of each blob in memory. `jobs` are blobs, each with all its targets.
+ *
+ * The results are in the order of the targets. A target that fails leaves the others alone: its failure is its result, and
+ * `Effect.flatMap(Effect.all)` makes it that of the whole. What fails as a whole is the source, as long as its manifests are read.
+ *
+ * The slowest target sets the pace. One that does nothing for some seconds is left behind, and reads what it lacks by itself later; so does
+ * one whose upload has to begin again. Within a registry one target gets a blob, and the others mount it from there.
+ *
+ * @since 0.1.0
+ */
+export const copyToMany = <E1, E2>(
+  source: ContentStore.Source<E1>,
+  reference: string,
+  destinations: ReadonlyArray<Destination<E2>>,
+  options: Options = {}
+): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | E2 | CopyError>>, E1 | CopyError> =>
+  Effect.scoped(Effect.suspend(() => fanOut(runOf<E1 | E2>(options), source, reference, destinations, options)))
+
 /** The events of a copy as a stream; a slow reader does not hold it up. @since 0.1.0 */
 export const stream = <E1, E2>(
   source: ContentStore.Source<E1>,
@@ -126,25 +157,30 @@ export const stream = <E1, E2>(
 ): Stream.Stream<Progress.Event, E1 | E2 | CopyError> =>
   Progress.toStream((onProgress) => copy(source, reference, target, { ...options, onProgress }))
 
-const runOf = <E>(options: Options): Mover.Run<E> =>
-  Mover.makeRun({
-    jobs: options.jobs ?? defaultJobs,
-    listener: options.onProgress,
-    nondistributable: options.nondistributable ?? false
-  })
+const jobsOf = (options: Options): number => options.jobs ?? defaultJobs
+
+const runOf = <E>(options: Options): Run.Run<E> =>
+  Run.make({ jobs: jobsOf(options), listener: options.onProgress, nondistributable: options.nondistributable ?? false })
+
+const tagsOf = (reference: string, options: Options): ReadonlyArray<string> => options.tags ?? (reference.includes(":") ? [] : [reference])
+
+/** Whether the tags of the target do not say that all is there. */
+const looksDeeper = ({ digestTags, force, platforms, referrers }: Options): boolean =>
+  force === true || platforms !== undefined || referrers === true || digestTags === true
+
+const digestOf = <E>(source: ContentStore.Source<E>, reference: string): Effect.Effect<string, E> =>
+  isDigest(reference) ? Effect.succeed(reference) : Effect.map(source.resolve(reference), ({ digest }) => digest)
 
 const copyIn = <E1, E2>(
-  run: Mover.Run<E1 | E2>,
+  run: Run.Run<E1 | E2>,
   source: ContentStore.Source<E1>,
   reference: string,
   target: ContentStore.Target<E2>,
   options: Options
 ): Effect.Effect<Result, E1 | E2 | CopyError> =>
   Effect.gen(function* () {
-    const tags = options.tags ?? (reference.includes(":") ? [] : [reference])
-    const looksDeeper =
-      options.force === true || options.platforms !== undefined || options.referrers === true || options.digestTags === true
-    const known = looksDeeper ? Option.none() : yield* unchanged(source, reference, target, tags)
+    const tags = tagsOf(reference, options)
+    const known = looksDeeper(options) ? Option.none() : yield* unchanged(digestOf(source, reference), target, tags)
     if (Option.isSome(known)) return resultOf(run, known.value, true)
 
     const manifest = yield* source.fetchManifest(reference)
@@ -153,29 +189,77 @@ const copyIn = <E1, E2>(
     const skip = options.force === true ? undefined : (descriptor: Descriptor.Descriptor) => target.exists(descriptor)
     const moved = (known: typeof skip) => Effect.tap(Graph.load(source, root, { select, skip: known }), (node) => mover.move(node, tags))
     // The target may have said of a child that it is there, and have lost it.
-    const mayBeMissing = (error: unknown) => skip !== undefined && Predicate.isTagged(error, "ManifestBlobUnknown")
+    const mayBeMissing = (error: unknown) => skip !== undefined && Mover.isMissingContent(error)
     const node = yield* Effect.catchIf(moved(skip), mayBeMissing, () => moved(undefined))
-    if (options.referrers === true) yield* copyReferrers(mover, source, manifestsOf(node))
-    if (options.digestTags === true) yield* copyDigestTags(mover, source, manifestsOf(node))
+    yield* Companions.move(mover, source, node, options)
     return resultOf(run, root.descriptor, false)
   })
 
-const resultOf = <E>(run: Mover.Run<E>, descriptor: Descriptor.Descriptor, same: boolean): Result => ({
+const fanOut = <E1, E2>(
+  run: Run.Run<E1 | E2>,
+  source: ContentStore.Source<E1>,
+  reference: string,
+  destinations: ReadonlyArray<Destination<E2>>,
+  options: Options
+): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | E2 | CopyError>>, E1 | CopyError, Scope.Scope> =>
+  Effect.gen(function* () {
+    type Lane = FanOut.Lane<E1 | E2>
+    const ends = yield* Effect.forEach(destinations, ({ target, tags = tagsOf(reference, options) }) =>
+      Effect.map(FanOut.lane<E1 | E2>(run, jobsOf(options), source, target), (lane) => ({ lane, tags }))
+    )
+    const tagsFor = new Map<Lane, ReadonlyArray<string>>(ends.map(({ lane, tags }) => [lane, tags]))
+
+    // Asked at most once. That the source fails shows again when it is read.
+    const wanted = yield* Effect.cached(Effect.orElseSucceed(digestOf(source, reference), () => undefined))
+    const same = new Map<Lane, Descriptor.Descriptor>()
+    const look = ({ lane, tags }: (typeof ends)[number]) =>
+      FanOut.within(lane, unchanged(wanted, lane.target, tags)).pipe(
+        Effect.map(Option.map((descriptor) => same.set(lane, descriptor))),
+        Effect.exit
+      )
+    if (!looksDeeper(options)) yield* Effect.forEach(ends, look, { concurrency: "unbounded", discard: true })
+
+    const lanes = ends.map(({ lane }) => lane).filter((lane) => !lane.failed && !same.has(lane))
+    const moved = lanes.length === 0 ? undefined : yield* moveAll(run, source, reference, lanes, tagsFor, options)
+
+    const ended = ({ lane, tags }: (typeof ends)[number]): Effect.Effect<Result, E1 | E2 | CopyError> => {
+      const known = same.get(lane) ?? moved
+      if (!lane.failed && known !== undefined) return Effect.succeed(resultOf(lane.run, known, same.has(lane)))
+      // Content that a target said it had and has not: it is looked through by itself.
+      return Effect.catchIf(Deferred.await(lane.failure), Mover.isMissingContent, () =>
+        copyIn(lane.run, source, reference, lane.target, { ...options, tags })
+      )
+    }
+    return yield* Effect.forEach(ends, (end) => Effect.either(ended(end)), { concurrency: "unbounded" })
+  })
+
+/** Brings all lanes what they lack; what it was. */
+const moveAll = <E1, E2>(
+  run: Run.Run<E1 | E2>,
+  source: ContentStore.Source<E1>,
+  reference: string,
+  lanes: ReadonlyArray<FanOut.Lane<E1 | E2>>,
+  tags: ReadonlyMap<FanOut.Lane<E1 | E2>, ReadonlyArray<string>>,
+  options: Options
+): Effect.Effect<Descriptor.Descriptor, E1 | CopyError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { root, select } = yield* chosen(source, yield* source.fetchManifest(reference), options.platforms)
+    const mover = FanOut.make<E1 | E2>(run, source, lanes, yield* Effect.scope)
+    const node = yield* Graph.load(source, root, { select, skip: options.force === true ? undefined : mover.held })
+    yield* mover.moveTo(node, (lane) => tags.get(lane) ?? [])
+    yield* Companions.move(mover, source, node, options)
+    return root.descriptor
+  })
+
+const resultOf = <E>(run: Run.Run<E>, descriptor: Descriptor.Descriptor, same: boolean): Result => ({
   descriptor,
   unchanged: same,
   ...run.tally
 })
 
-/** The manifests of a graph and those they name, which may have been in place and so have no node. */
-const manifestsOf = (node: Graph.Node): ReadonlyArray<Descriptor.Descriptor> =>
-  Graph.postOrder(node)
-    .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest)])
-    .filter(({ mediaType }) => MediaType.isManifest(mediaType))
-
-/** What all tags stand for already, when that is what the reference stands for: the whole of a copy that has nothing to do. */
+/** What all tags stand for already, when that is what is wanted: the whole of a copy that has nothing to do. */
 const unchanged = <E1, E2>(
-  source: ContentStore.Source<E1>,
-  reference: string,
+  wanted: Effect.Effect<string | undefined, E1>,
   target: ContentStore.Target<E2>,
   tags: ReadonlyArray<string>
 ): Effect.Effect<Option.Option<Descriptor.Descriptor>, E1 | E2> =>
@@ -184,8 +268,7 @@ const unchanged = <E1, E2>(
     if (first === undefined || Option.isNone(first)) return Option.none()
     const { digest } = first.value
     if (others.some((other) => Option.isNone(other) || other.value.digest !== digest)) return Option.none()
-    const wanted = isDigest(reference) ? reference : (yield* source.resolve(reference)).digest
-    return wanted === digest ? first : Option.none()
+    return (yield* wanted) === digest ? first : Option.none()
   })
 
 interface Chosen {
@@ -224,43 +307,3 @@ const chosen = <E>(
     const stripped = Manifest.imageIndex({ mediaType, annotations, subject, artifactType, manifests: manifest.manifests.filter(select) })
     return { root: stripped, select: undefined }
   })
-
-/** What refers to these manifests, and what refers to that, each once. */
-const copyReferrers = <E1, E2>(
-  mover: Mover.Mover<E1 | E2>,
-  source: ContentStore.Source<E1>,
-  subjects: ReadonlyArray<Descriptor.Descriptor>
-): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
-  if (!ContentStore.hasReferrers<ContentStore.Source<E1>, E1>(source)) return Effect.void
-  const seen = new Set<string>()
-  const follow = (subject: Descriptor.Descriptor): Effect.Effect<void, E1 | E2 | LimitExceeded> =>
-    Effect.suspend(() => {
-      if (seen.has(subject.digest)) return Effect.void
-      seen.add(subject.digest)
-      return Stream.runForEach(source.referrers(subject), (referrer) =>
-        Effect.gen(function* () {
-          const node = yield* Graph.load(source, yield* source.fetchManifest(referrer))
-          yield* mover.move(node, [])
-          yield* follow(node.descriptor)
-        })
-      )
-    })
-  return Effect.forEach(subjects, follow, { discard: true })
-}
-
-/** Tags that are named after a digest, as older signing tools use them: `sha256-….sig`, `.att`, `.sbom` and whatever else ends them. */
-const copyDigestTags = <E1, E2>(
-  mover: Mover.Mover<E1 | E2>,
-  source: ContentStore.Source<E1>,
-  subjects: ReadonlyArray<Descriptor.Descriptor>
-): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
-  if (!ContentStore.hasTags<ContentStore.Source<E1>, E1>(source)) return Effect.void
-  const prefixes = new Set(subjects.map(({ digest }) => digest.replace(":", "-")))
-  const belongs = (tag: string) => prefixes.has(tag.replace(/\..*$/, "")) && tag.includes(".")
-  return Stream.runForEach(Stream.filter(source.tags, belongs), (tag) =>
-    Effect.gen(function* () {
-      const node = yield* Graph.load(source, yield* source.fetchManifest(tag))
-      yield* mover.move(node, [tag])
-    })
-  )
-}

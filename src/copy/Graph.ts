@@ -9,6 +9,7 @@ import type * as Descriptor from "../model/Descriptor.ts"
 import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import { LimitExceeded } from "../model/RegistryError.ts"
+import * as Embedded from "./internal/embedded.ts"
 
 /**
  * A manifest and what it is made of: `blobs` that are no manifests, `children` that are. A child that was left out has no node.
@@ -67,7 +68,7 @@ export const load = <E, E2 = never>(
         if (seen.size >= maxManifests) return yield* tooMany
         seen.add(descriptor.digest)
         if (options.skip !== undefined && (yield* options.skip(descriptor))) return
-        yield* follow(descriptor, yield* source.fetchManifest(descriptor), depth)
+        yield* follow(descriptor, yield* Embedded.manifest(source, descriptor), depth)
       })
 
     const follow = (

@@ -15,6 +15,7 @@ import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as Registries from "../support/Registries.ts"
+import { throughTime } from "../support/World.ts"
 
 const hosts = { "source.test": {}, "target.test": {} }
 
@@ -222,7 +223,7 @@ describe("Copy", () => {
       const { source, target } = yield* places
       yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 3, layerBytes: 100_000 })
       const add = Progress.summarize()
-      const sums = Chunk.toReadonlyArray(yield* Stream.runCollect(Stream.map(Copy.stream(source, "v1", target), add)))
+      const sums = Chunk.toReadonlyArray(yield* throughTime(Stream.runCollect(Stream.map(Copy.stream(source, "v1", target), add))))
       for (const [index, sum] of sums.entries()) {
         expect(sum.totalBytes).toBeGreaterThanOrEqual(sums[index - 1]?.totalBytes ?? 0)
         expect(sum.completeBytes).toBeGreaterThanOrEqual(sums[index - 1]?.completeBytes ?? 0)

@@ -52,6 +52,8 @@ const rowsOf = (title: string): ReadonlyArray<readonly [name: string, cells: Rea
 const hosts = {
   "source.test": {},
   "target.test": {},
+  "second.test": {},
+  "third.test": {},
   "plain.test": { capabilities: { referrers: false, tagParameter: false } },
   "guarded.test": { auth: RegistryOptions.bearer({ users: {}, anonymous: ["repository:acme/app:pull"] }) }
 }
@@ -64,6 +66,8 @@ const blob = Descriptor.fromBytes(bytes, MediaType.octetStream)
 const repositories = Effect.all({
   source: Reference.parseRepository("source.test/acme/app"),
   target: Reference.parseRepository("target.test/mirror/app"),
+  second: Reference.parseRepository("second.test/mirror/app"),
+  third: Reference.parseRepository("third.test/mirror/app"),
   plain: Reference.parseRepository("plain.test/acme/app"),
   guarded: Reference.parseRepository("guarded.test/acme/app")
 })
@@ -81,9 +85,10 @@ const makeWorld = Effect.gen(function* () {
   yield* registries.at("guarded.test").seedImage("acme/app", { tag: "v1" })
   const from = yield* RemoteRepository.make(places.source)
   const to = yield* RemoteRepository.make(places.target)
+  const others = yield* Effect.forEach([places.second, places.third], RemoteRepository.make)
   const manifest = yield* Manifest.decode(large.bytes)
   const smallManifest = yield* Manifest.decode(small.bytes)
-  return { registries, client, transport, ...places, v1, tags, large, small, from, to, manifest, smallManifest }
+  return { registries, client, transport, ...places, v1, tags, large, small, from, to, others, manifest, smallManifest }
 })
 
 type World = Effect.Effect.Success<typeof makeWorld>
@@ -209,6 +214,16 @@ const operations: Readonly<Record<string, Operation>> = {
 const copy: Program = ({ from, to }) => Copy.copy(from, "v1", to)
 const copyTagged: Program = ({ from, to }) => Copy.copy(from, "v1", to, { tags: tagNames })
 
+const toMany: Program = ({ from, to, others }) =>
+  Effect.flatMap(
+    Copy.copyToMany(
+      from,
+      "v1",
+      [to, ...others].map((target) => ({ target }))
+    ),
+    Effect.all
+  )
+
 /** The image is at hand: what its blobs cost at the source is not counted here. */
 const push: Program = ({ large, manifest, registries, to }) =>
   Effect.gen(function* () {
@@ -228,6 +243,8 @@ const transfers: Readonly<Record<string, Case>> = {
   "an image, under T tags": { run: copyTagged },
   "an image, again": { before: copy, run: copy },
   "an image, again, under T tags": { before: copyTagged, run: copyTagged },
+  "an image, to T other registries": { run: toMany },
+  "an image, to T other registries, again": { before: toMany, run: toMany },
   "an image pushed with `Image.push`": { run: push },
   "an image pushed with `Image.push`, again": { before: push, run: push }
 }

@@ -4,54 +4,15 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
-import type * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import * as Graph from "../Graph.ts"
-import type * as Progress from "../Progress.ts"
-
-/** What became of the content of a run, by number and bytes. @internal */
-export interface Tally {
-  blobs: number
-  manifests: number
-  bytes: number
-  skipped: number
-  mounted: number
-}
-
-/** What all copies of a run share; `E` is how its places fail. @internal */
-export interface Run<E> {
-  readonly jobs: Effect.Semaphore
-  readonly listener: Progress.Listener | undefined
-  readonly nondistributable: boolean
-  /** Where blobs are known to be: space and digest to the name a mount calls the place. */
-  readonly locations: Map<string, string>
-  /** Blobs on their first way into a space, by the same keys. */
-  readonly arriving: Map<string, Deferred.Deferred<void>>
-  /** What moves or has moved to each place. */
-  readonly flights: Map<ContentStore.Target<E>, Map<string, Deferred.Deferred<void, E>>>
-  readonly tally: Tally
-}
-
-/** @internal */
-export const makeRun = <E>(options: {
-  readonly jobs: number
-  readonly listener: Progress.Listener | undefined
-  readonly nondistributable: boolean
-}): Run<E> => ({
-  jobs: Effect.unsafeMakeSemaphore(options.jobs),
-  listener: options.listener,
-  nondistributable: options.nondistributable,
-  locations: new Map(),
-  arriving: new Map(),
-  flights: new Map(),
-  tally: { blobs: 0, manifests: 0, bytes: 0, skipped: 0, mounted: 0 }
-})
-
-const locationKey = (space: string, digest: string) => `${space} ${digest}`
+import * as Delivery from "./delivery.ts"
+import * as Embedded from "./embedded.ts"
+import { locationKey, type Run } from "./run.ts"
 
 /**
- * Moves content from one place to another. What was moved once in a run is not moved again, and whoever needs the same content at the same
- * time waits for the one that moves it.
+ * Moves content from one place to another, or to several. What was moved once in a run is not moved again, and whoever needs the same
+ * content at the same time waits for the one that moves it.
  *
  * @internal
  */
@@ -60,15 +21,21 @@ export interface Mover<E> {
   readonly move: (node: Graph.Node, tags: ReadonlyArray<string>) => Effect.Effect<void, E>
 }
 
-/** A manifest flies again for each set of tags. */
-const flightOf = ({ digest }: Descriptor.Descriptor, tags: ReadonlyArray<string>) => `${digest} ${tags.join(" ")}`
+/** A manifest flies again for each set of tags. @internal */
+export const flightOf = ({ digest }: Descriptor.Descriptor, tags: ReadonlyArray<string>) => `${digest} ${tags.join(" ")}`
 
-const isMissingContent = (error: unknown) => Predicate.isTagged(error, "ManifestBlobUnknown")
+/** The blobs of a node that are moved. @internal */
+export const blobsOf = (run: Pick<Run<never>, "nondistributable">, node: Graph.Node): ReadonlyArray<Descriptor.Descriptor> =>
+  node.blobs.filter(({ mediaType }) => run.nondistributable || MediaType.isDistributable(mediaType))
+
+/** The target lacks what a manifest names, although it said that it was there. @internal */
+export const isMissingContent = (error: unknown): boolean => Predicate.isTagged(error, "ManifestBlobUnknown")
 
 /** @internal */
 export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: ContentStore.Target<E>): Mover<E> => {
   const flights = run.flights.get(target) ?? new Map<string, Deferred.Deferred<void, E>>()
   run.flights.set(target, flights)
+  const deliver = Delivery.make(run, source, target)
 
   /** One flight for each digest; a failure is given to all who wait and forgotten. */
   const once = (digest: string, move: Effect.Effect<void, E>): Effect.Effect<void, E> =>
@@ -80,31 +47,6 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
         if (Exit.isFailure(exit)) flights.delete(digest)
         return Deferred.done(started, exit)
       })
-    })
-
-  const report = (descriptor: Descriptor.Descriptor) => {
-    const item: Progress.Item = { id: `${descriptor.digest} ${target.label}`, descriptor, target: target.label }
-    return (
-      event:
-        | { readonly _tag: "Started" | "Skipped" | "Mounted" | "Done" }
-        | { readonly _tag: "Advanced"; readonly bytes: number }
-        | { readonly _tag: "Failed"; readonly error: unknown }
-    ) => run.listener?.({ ...item, ...event })
-  }
-
-  const mountCandidates = (descriptor: Descriptor.Descriptor): ReadonlyArray<string> => {
-    if (!ContentStore.hasMounts(target)) return []
-    const { space, name } = target.mounts
-    const learned = run.locations.get(locationKey(space, descriptor.digest))
-    const own = ContentStore.hasMounts(source) && source.mounts.space === space ? [source.mounts.name] : []
-    return [...new Set([...own, ...(learned === undefined ? [] : [learned])])].filter((candidate) => candidate !== name)
-  }
-
-  const learn = (descriptor: Descriptor.Descriptor) =>
-    Effect.sync(() => {
-      if (ContentStore.hasMounts(target)) {
-        run.locations.set(locationKey(target.mounts.space, descriptor.digest), target.mounts.name)
-      }
     })
 
   /** Another place of the same space may be getting the blob: then it is mounted from there. */
@@ -124,52 +66,17 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
     })
   }
 
-  const pushBlob = (descriptor: Descriptor.Descriptor): Effect.Effect<void, E> =>
-    Effect.gen(function* () {
-      const tell = report(descriptor)
-      let bytes = 0
-      tell({ _tag: "Started" })
-      const outcome = yield* target.pushBlob(descriptor, source.fetchBlob(descriptor), {
-        mountFrom: mountCandidates(descriptor),
-        onBytes: (count) => {
-          bytes = Math.min(descriptor.size, bytes + count)
-          tell({ _tag: "Advanced", bytes })
-        }
-      })
-      yield* learn(descriptor)
-      if (outcome === "stored") {
-        run.tally.blobs++
-        run.tally.bytes += descriptor.size
-      } else if (outcome === "mounted") run.tally.mounted++
-      else run.tally.skipped++
-      tell({ _tag: outcome === "stored" ? "Done" : outcome === "mounted" ? "Mounted" : "Skipped" })
-    }).pipe(
-      Effect.tapError((error) => Effect.sync(() => report(descriptor)({ _tag: "Failed", error }))),
-      run.jobs.withPermits(1)
-    )
+  const pushBlob = (descriptor: Descriptor.Descriptor): Effect.Effect<void, E> => {
+    const push = Effect.flatMap(Embedded.blob(source, descriptor), (content) => deliver.blob(descriptor, content))
+    return once(descriptor.digest, inTurn(descriptor, run.jobs.withPermits(1)(push)))
+  }
 
-  const pushManifest = (manifest: Manifest.Manifest, tags: ReadonlyArray<string>): Effect.Effect<void, E> =>
-    Effect.gen(function* () {
-      const tell = report(manifest.descriptor)
-      tell({ _tag: "Started" })
-      yield* target.pushManifest(manifest, { tags })
-      run.tally.manifests++
-      run.tally.bytes += manifest.size
-      tell({ _tag: "Done" })
-    }).pipe(
-      Effect.tapError((error) => Effect.sync(() => report(manifest.descriptor)({ _tag: "Failed", error }))),
-      run.jobs.withPermits(1)
-    )
-
-  const wanted = (descriptor: Descriptor.Descriptor) => run.nondistributable || MediaType.isDistributable(descriptor.mediaType)
+  const pushManifest = (node: Graph.Node, tags: ReadonlyArray<string>) => run.jobs.withPermits(1)(deliver.manifest(node.manifest, tags))
 
   const contents = (node: Graph.Node): Effect.Effect<void, E> =>
     Effect.all(
       [
-        Effect.forEach(node.blobs.filter(wanted), (blob) => once(blob.digest, inTurn(blob, pushBlob(blob))), {
-          concurrency: "unbounded",
-          discard: true
-        }),
+        Effect.forEach(blobsOf(run, node), pushBlob, { concurrency: "unbounded", discard: true }),
         Effect.forEach(node.children, (child) => move(child, []), { concurrency: "unbounded", discard: true })
       ],
       { concurrency: 2, discard: true }
@@ -186,11 +93,11 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
   const move = (node: Graph.Node, tags: ReadonlyArray<string>): Effect.Effect<void, E> =>
     once(
       flightOf(node.descriptor, tags),
-      Effect.zipRight(contents(node), pushManifest(node.manifest, tags)).pipe(
+      Effect.zipRight(contents(node), pushManifest(node, tags)).pipe(
         Effect.catchIf(isMissingContent, () =>
           Effect.suspend(() => {
             forget(node)
-            return Effect.zipRight(contents(node), pushManifest(node.manifest, tags))
+            return Effect.zipRight(contents(node), pushManifest(node, tags))
           })
         )
       )

@@ -1,0 +1,69 @@
+// What belongs to a copied manifest without being named by it.
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as ContentStore from "../../content/ContentStore.ts"
+import type * as Descriptor from "../../model/Descriptor.ts"
+import * as Manifest from "../../model/Manifest.ts"
+import * as MediaType from "../../model/MediaType.ts"
+import type { LimitExceeded } from "../../model/RegistryError.ts"
+import * as Graph from "../Graph.ts"
+import type { Mover } from "./mover.ts"
+
+/** The manifests of a graph and those they name, which may have been in place and so have no node. */
+const manifestsOf = (node: Graph.Node): ReadonlyArray<Descriptor.Descriptor> =>
+  Graph.postOrder(node)
+    .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest)])
+    .filter(({ mediaType }) => MediaType.isManifest(mediaType))
+
+/** What refers to these manifests, and what refers to that, each once. */
+const moveReferrers = <E1, E2>(
+  mover: Mover<E1 | E2>,
+  source: ContentStore.Source<E1>,
+  subjects: ReadonlyArray<Descriptor.Descriptor>
+): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
+  if (!ContentStore.hasReferrers<ContentStore.Source<E1>, E1>(source)) return Effect.void
+  const seen = new Set<string>()
+  const follow = (subject: Descriptor.Descriptor): Effect.Effect<void, E1 | E2 | LimitExceeded> =>
+    Effect.suspend(() => {
+      if (seen.has(subject.digest)) return Effect.void
+      seen.add(subject.digest)
+      return Stream.runForEach(source.referrers(subject), (referrer) =>
+        Effect.gen(function* () {
+          const node = yield* Graph.load(source, yield* source.fetchManifest(referrer))
+          yield* mover.move(node, [])
+          yield* follow(node.descriptor)
+        })
+      )
+    })
+  return Effect.forEach(subjects, follow, { discard: true })
+}
+
+/** Tags that are named after a digest, as older signing tools use them: `sha256-….sig`, `.att`, `.sbom` and whatever else ends them. */
+const moveDigestTags = <E1, E2>(
+  mover: Mover<E1 | E2>,
+  source: ContentStore.Source<E1>,
+  subjects: ReadonlyArray<Descriptor.Descriptor>
+): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
+  if (!ContentStore.hasTags<ContentStore.Source<E1>, E1>(source)) return Effect.void
+  const prefixes = new Set(subjects.map(({ digest }) => digest.replace(":", "-")))
+  const belongs = (tag: string) => prefixes.has(tag.replace(/\..*$/, "")) && tag.includes(".")
+  return Stream.runForEach(Stream.filter(source.tags, belongs), (tag) =>
+    Effect.gen(function* () {
+      const node = yield* Graph.load(source, yield* source.fetchManifest(tag))
+      yield* mover.move(node, [tag])
+    })
+  )
+}
+
+/** Moves what is wanted of it. @internal */
+export const move = <E1, E2>(
+  mover: Mover<E1 | E2>,
+  source: ContentStore.Source<E1>,
+  node: Graph.Node,
+  wanted: { readonly referrers?: boolean | undefined; readonly digestTags?: boolean | undefined }
+): Effect.Effect<void, E1 | E2 | LimitExceeded> =>
+  Effect.gen(function* () {
+    const subjects = manifestsOf(node)
+    if (wanted.referrers === true) yield* moveReferrers(mover, source, subjects)
+    if (wanted.digestTags === true) yield* moveDigestTags(mover, source, subjects)
+  })

@@ -1,0 +1,51 @@
+import type * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as ContentStore from "../../content/ContentStore.ts"
+import type * as Progress from "../Progress.ts"
+
+/** What became of the content of a run, by number and bytes. @internal */
+export interface Tally {
+  blobs: number
+  manifests: number
+  bytes: number
+  skipped: number
+  mounted: number
+}
+
+/** @internal */
+export const emptyTally = (): Tally => ({ blobs: 0, manifests: 0, bytes: 0, skipped: 0, mounted: 0 })
+
+/** What all copies of a run share; `E` is how its places fail. @internal */
+export interface Run<E> {
+  readonly jobs: Effect.Semaphore
+  readonly listener: Progress.Listener | undefined
+  readonly nondistributable: boolean
+  /** Where blobs are known to be: space and digest to the name a mount calls the place. */
+  readonly locations: Map<string, string>
+  /** Spaces that did not let a blob be mounted that one of their places held. */
+  readonly refusing: Set<string>
+  /** Blobs on their first way into a space, by the same keys. */
+  readonly arriving: Map<string, Deferred.Deferred<void>>
+  /** What moves or has moved to each place. */
+  readonly flights: Map<ContentStore.Target<E>, Map<string, Deferred.Deferred<void, E>>>
+  readonly tally: Tally
+}
+
+/** @internal */
+export const make = <E>(options: {
+  readonly jobs: number
+  readonly listener: Progress.Listener | undefined
+  readonly nondistributable: boolean
+}): Run<E> => ({
+  jobs: Effect.unsafeMakeSemaphore(options.jobs),
+  listener: options.listener,
+  nondistributable: options.nondistributable,
+  locations: new Map(),
+  refusing: new Set(),
+  arriving: new Map(),
+  flights: new Map(),
+  tally: emptyTally()
+})
+
+/** @internal */
+export const locationKey = (space: string, digest: string) => `${space} ${digest}`
