@@ -102,14 +102,20 @@ const skipping = (pull: Opened["pull"], count: number): Opened["pull"] => {
 
 /** Opens the blob at `offset`. Fails with `TransportError` when the answer does not fit what was asked. */
 const open = Effect.fnUntraced(function* (
+  scope: Scope.Scope,
   place: Place,
   path: string,
   offset: number,
-  options: { readonly end?: number | undefined; readonly etag?: string | undefined; readonly ranges?: boolean | undefined; readonly noMirrors?: boolean }
+  options: {
+    readonly end?: number | undefined
+    readonly etag?: string | undefined
+    readonly ranges?: boolean | undefined
+    readonly noMirrors?: boolean
+  }
 ) {
   const { end, etag } = options
   const ranged = options.ranges !== false && (offset > 0 || end !== undefined)
-  const response = yield* place.transport.execute({
+  const response = yield* place.transport.executeIn(scope, {
     operation: place.operation,
     endpoint: "blob",
     registry: place.repository.registry,
@@ -124,7 +130,7 @@ const open = Effect.fnUntraced(function* (
     read: options.noMirrors === true ? undefined : "pull",
     priority: "bulk"
   })
-  const pull = yield* PullStream.open(response.body)
+  const pull = yield* PullStream.openIn(scope, response.body)
   const tag = response.headers["etag"]
   // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
   const strong = tag?.startsWith("W/") === true ? undefined : tag
@@ -153,15 +159,15 @@ const origin = (place: Place) => ({ registry: place.repository.registry, reposit
 const rest = (fruitless: number) => (fruitless < 2 ? Effect.void : Effect.sleep(`${Math.min(5000, 100 * 2 ** (fruitless - 2))} millis`))
 
 const download = (
+  scope: Scope.Scope,
   transport: Transport,
   repository: Reference.Repository,
   content: Descriptor.Descriptor | Digest.Digest,
   options: Options
-): Effect.Effect<Effect.Effect<Bytes, Option.Option<GetBlobError>>, GetBlobError, Scope.Scope> =>
+): Effect.Effect<PullStream.Pull<GetBlobError>, GetBlobError> =>
   Effect.gen(function* () {
     const descriptor = typeof content === "string" ? undefined : content
     const place: Place = { transport, repository, digest: typeof content === "string" ? content : content.digest, operation: "getBlob" }
-    const scope = yield* Effect.scope
     // A connection that is opened in the middle belongs to the same span.
     const context = yield* Effect.context<never>()
     let hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
@@ -201,8 +207,8 @@ const download = (
 
     const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const opening = open(place, candidates[source] ?? blobPath(place), offset, { etag, ranges, noMirrors: mirrorsLeft <= 0 })
-      const exit = yield* Effect.exit(Scope.extend(Effect.provide(opening, context), child))
+      const how = { etag, ranges, noMirrors: mirrorsLeft <= 0 }
+      const exit = yield* Effect.exit(open(child, place, candidates[source] ?? blobPath(place), offset, how))
       if (Exit.isFailure(exit)) {
         yield* Scope.close(child, exit)
         if (source + 1 >= candidates.length || offset > 0) return yield* exit
@@ -287,7 +293,7 @@ const download = (
       if (finished) return Effect.fail(Option.none())
       if (current !== undefined) return pullFrom(current.opened)
       if (sizeBytes !== undefined && offset === sizeBytes && offset > 0) return ended
-      return Effect.matchEffect(connect, {
+      return Effect.matchEffect(Effect.provide(connect, context), {
         onSuccess: pullFrom,
         onFailure: (error) => {
           if (error._tag === "TransportError" && offset > 0) return resume(error)
@@ -309,7 +315,7 @@ export const stream = (
   content: Descriptor.Descriptor | Digest.Digest,
   options: Options = {}
 ): Stream.Stream<Uint8Array, GetBlobError> => {
-  const remote = PullStream.make(download(transport, repository, content, options))
+  const remote = PullStream.make((scope) => download(scope, transport, repository, content, options))
   if (typeof content === "string" || content.data === undefined) return remote
   return Stream.unwrap(
     Effect.map(Descriptor.content(content), (data) => Option.match(data, { onNone: () => remote, onSome: (bytes) => Stream.make(bytes) }))
@@ -334,7 +340,10 @@ export const streamRange = (
     if (end !== undefined && offset >= end) return Stream.empty
     let reached = offset
     const part = Stream.unwrapScoped(
-      Effect.map(open(place, blobPath(place), offset, { end }), (opened) => Stream.repeatEffectChunkOption(opened.pull))
+      Effect.map(
+        Effect.flatMap(Effect.scope, (scope) => open(scope, place, blobPath(place), offset, { end })),
+        (opened) => Stream.repeatEffectChunkOption(opened.pull)
+      )
     )
     const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (chunk) => {
       for (const bytes of chunk) reached += bytes.byteLength

@@ -14,6 +14,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as UrlParams from "@effect/platform/UrlParams"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -21,6 +22,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AddressPolicy from "../http/internal/addressPolicy.ts"
+import * as DirectBody from "../http/internal/directBody.ts"
 import * as Dispatcher from "./Dispatcher.ts"
 import { Exchange } from "./internal/exchange.ts"
 import * as Names from "./internal/nameResolver.ts"
@@ -32,17 +34,29 @@ import * as UploadBody from "./internal/uploadBody.ts"
  *
  * @since 0.1.0
  */
-export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient =>
-  HttpClient.make((request, url, signal) =>
+export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient => {
+  const start = (request: HttpClientRequest.HttpClientRequest, url: URL, signal?: AbortSignal) =>
     Effect.flatMap(UploadBody.make(request.body), (upload) => send(dispatcher, { request, url, signal, upload }))
+  const usual = HttpClient.make(start)
+  /** Without what the platform does about responses that are forgotten. */
+  const direct = (request: HttpClientRequest.HttpClientRequest) =>
+    Either.match(UrlParams.makeUrl(request.url, request.urlParams, request.hash), {
+      onLeft: (cause) => Effect.fail(new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause })),
+      onRight: (url) => start(request, url)
+    })
+  return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+    Effect.flatMap((request) => Effect.flatMap(DirectBody.Wanted, (wanted) => (wanted ? direct(request) : usual.execute(request)))),
+    Effect.succeed
   )
+}
 
 /**
  * The client over the `Dispatcher` in the context.
  *
  * @since 0.1.0
  */
-export const layerWithoutDispatcher: Layer.Layer<HttpClient.HttpClient, never, Dispatcher.Dispatcher> = HttpClient.layerMergedContext(
+export const layerWithoutDispatcher: Layer.Layer<HttpClient.HttpClient, never, Dispatcher.Dispatcher> = Layer.effect(
+  HttpClient.HttpClient,
   Effect.map(Dispatcher.Dispatcher, make)
 )
 
@@ -65,7 +79,7 @@ export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.
 interface Outgoing {
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: URL
-  readonly signal: AbortSignal
+  readonly signal: AbortSignal | undefined
   readonly upload: UploadBody.UploadBody
 }
 
@@ -77,11 +91,11 @@ const send = (dispatcher: Undici.Dispatcher, outgoing: Outgoing) =>
       onHead: (status, headers) => resume(Effect.succeed(new UndiciResponse(request, exchange, status, headers))),
       onFailed: (error) => resume(Effect.zipRight(upload.close, requestFailure(outgoing, error))),
       onClosed: () => {
-        signal.removeEventListener("abort", abort)
+        signal?.removeEventListener("abort", abort)
         Effect.runFork(upload.close)
       }
     })
-    signal.addEventListener("abort", abort)
+    signal?.addEventListener("abort", abort)
     const dispatched = Either.try(() =>
       dispatcher.dispatch(
         {

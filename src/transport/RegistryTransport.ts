@@ -64,6 +64,8 @@ export interface Service {
    * by the retry policy. The answer is given whatever its status.
    */
   readonly execute: (request: TransportRequest) => Effect.Effect<TransportResponse, TransportFailure, Scope.Scope>
+  /** The same with a scope at hand. */
+  readonly executeIn: (scope: Scope.Scope, request: TransportRequest) => Effect.Effect<TransportResponse, TransportFailure>
   /** `GET /v2/`: scheme and challenge, found once and kept, unless the registry is out of order. Succeeds with any status. */
   readonly ping: (registry: string) => Effect.Effect<Ping, TransportFailure>
   /** A token for these scopes, cached or fetched from the registry's token service; none where the registry asks for none. */

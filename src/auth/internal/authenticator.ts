@@ -59,6 +59,8 @@ export interface Options {
   readonly clientId?: string | undefined
   /** Hosts of token services that may be internal and need not stay the one seen first. */
   readonly trustedRealms?: ReadonlyArray<string> | undefined
+  /** How names are looked up, instead of the resolver in the context. */
+  readonly resolver?: RealmPolicy.Registry["resolver"]
 }
 
 /** A token that was handed out, so that its rejection can be understood. */

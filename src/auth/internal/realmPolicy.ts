@@ -9,6 +9,8 @@ export interface Registry {
   readonly plainHttp: boolean
   /** Hosts of token services that the user vouches for, internal or not. */
   readonly trustedRealms?: ReadonlyArray<string> | undefined
+  /** How names are looked up, instead of the resolver in the context. */
+  readonly resolver?: AddressPolicy.CheckOptions["resolver"]
 }
 
 // Reached over plain http without leave to be, a registry is held to the rules of https.
@@ -59,7 +61,7 @@ export const make = (registry: Registry): RealmPolicy => {
     if (url === undefined) return Effect.succeed("it is not an absolute URL")
     const form = withUser(url)
     if (form !== undefined) return Effect.succeed(form)
-    const address = AddressPolicy.check(source, url, { allowInternal: isTrusted(url) })
+    const address = AddressPolicy.check(source, url, { allowInternal: isTrusted(url), resolver: registry.resolver })
     return Effect.map(address, (reason) => reason ?? (withCredentials ? pin(url) : undefined))
   }
 

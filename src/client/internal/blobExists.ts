@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as TokenScope from "../../auth/TokenScope.ts"
 import type * as Digest from "../../model/Digest.ts"
 import { blobTags } from "./errors.ts"
@@ -9,8 +10,10 @@ import type { Place } from "./uploadSession.ts"
  *
  * @internal
  */
-export const existsForUpload = Effect.fnUntraced(function* (place: Place, digest: Digest.Digest) {
-  const response = yield* place.transport.execute({
+export const existsForUpload = (place: Place, digest: Digest.Digest) => Effect.scopedWith((scope) => ask(scope, place, digest))
+
+const ask = Effect.fnUntraced(function* (scope: Scope.Scope, place: Place, digest: Digest.Digest) {
+  const response = yield* place.transport.executeIn(scope, {
     operation: place.operation,
     endpoint: "blob",
     registry: place.repository.registry,
@@ -22,4 +25,4 @@ export const existsForUpload = Effect.fnUntraced(function* (place: Place, digest
   if (response.status === 200) return true
   if (response.status === 404 || response.status === 403 || response.status === 405) return false
   return yield* response.fail(blobTags)
-}, Effect.scoped)
+})

@@ -117,8 +117,8 @@ interface Window<E> {
  * too long never looks complete to the registry.
  */
 const window = <E>(source: Stream.Stream<Uint8Array, E>, options: Window<E>): Stream.Stream<Uint8Array, E | SizeMismatch> =>
-  PullStream.make(
-    Effect.map(PullStream.open(source), (pull) => {
+  PullStream.make((scope) =>
+    Effect.map(PullStream.openIn(scope, source), (pull) => {
       const end = options.skip + options.length
       let position = 0
       let held: Bytes = Chunk.empty()
@@ -217,8 +217,8 @@ export const unmeasured = <E>(source: Stream.Stream<Uint8Array, E>, onBytes: (co
   let sentBytes = 0
   let ended = false
   let failure: Cause.Cause<E> | undefined
-  const counting = PullStream.make(
-    Effect.map(PullStream.open(source), (pull) =>
+  const counting = PullStream.make((scope) =>
+    Effect.map(PullStream.openIn(scope, source), (pull) =>
       Effect.matchCauseEffect(pull, {
         onSuccess: (chunk) => {
           const count = sizeOf(chunk)

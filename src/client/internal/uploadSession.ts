@@ -62,8 +62,8 @@ export const failed = (place: Place, reason: string, sentBytes: number, retryabl
   })
 
 /** Uploads decide themselves what is sent again, so the transport's own retries are off for everything that carries content. */
-const request = (place: Place, options: Request, retry: boolean) =>
-  place.transport.execute({
+const request = (scope: Scope.Scope, place: Place, options: Request, retry: boolean) =>
+  place.transport.executeIn(scope, {
     operation: place.operation,
     endpoint: "upload",
     registry: place.repository.registry,
@@ -89,8 +89,11 @@ const uploadsPath = (place: Place) => `/v2/${place.repository.name}/blobs/upload
 
 const enc = encodeURIComponent
 
-const begin = Effect.fnUntraced(function* (place: Place, query: string, retry: boolean) {
+const begin = (place: Place, query: string, retry: boolean) => Effect.scopedWith((scope) => beginIn(scope, place, query, retry))
+
+const beginIn = Effect.fnUntraced(function* (scope: Scope.Scope, place: Place, query: string, retry: boolean) {
   const response = yield* request(
+    scope,
     place,
     { method: "POST", path: `${uploadsPath(place)}${query}`, headers: { "content-length": "0" } },
     retry
@@ -105,7 +108,7 @@ const begin = Effect.fnUntraced(function* (place: Place, query: string, retry: b
   const location = yield* locationOf(place, response, 0)
   const opened: Started = { _tag: "Opened", session: { location, offset: 0, minChunkBytes: minChunk(response) } }
   return opened
-}, Effect.scoped)
+})
 
 /** The parameter that names the algorithm when it is not the usual one. */
 const algorithmParameter = (algorithm: string): ReadonlyArray<string> =>
@@ -171,8 +174,9 @@ const headersOf = ({ offset }: Session, { length, ranged }: Piece): Readonly<Rec
   ...(ranged && length !== undefined && length > 0 ? { "content-range": `${offset}-${offset + length - 1}` } : {})
 })
 
-const transfer = (place: Place, method: "PATCH" | "PUT", path: string, session: Session, piece: Piece) =>
+const transfer = (scope: Scope.Scope, place: Place, method: "PATCH" | "PUT", path: string, session: Session, piece: Piece) =>
   request(
+    scope,
     place,
     {
       method,
@@ -186,30 +190,38 @@ const transfer = (place: Place, method: "PATCH" | "PUT", path: string, session: 
   )
 
 /** One `PATCH`. `Range` in its answer is not looked at: some registries do not move it (Amazon ECR), and what was accepted counts. @internal */
-export const patch = Effect.fnUntraced(function* (
+export const patch = (place: Place, session: Session, piece: Piece): Effect.Effect<Sent, PutBlobError> =>
+  Effect.scopedWith((scope) => patchIn(scope, place, session, piece))
+
+const patchIn = Effect.fnUntraced(function* (
+  scope: Scope.Scope,
   place: Place,
   session: Session,
   piece: Piece
-): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
-  const response = yield* transfer(place, "PATCH", session.location, session, piece)
+): Effect.fn.Return<Sent, PutBlobError> {
+  const response = yield* transfer(scope, place, "PATCH", session.location, session, piece)
   if (response.status !== 201 && response.status !== 202 && response.status !== 204) return yield* refusal(response)
   yield* response.discard
   const location = yield* locationOf(place, response, session.offset)
   return { _tag: "Stored", session: { ...session, location, offset: session.offset + (piece.length ?? 0) } }
-}, Effect.scoped)
+})
 
 /** The closing `PUT`, with the rest of the content if there is any. @internal */
-export const finish = Effect.fnUntraced(function* (
+export const finish = (place: Place, session: Session, digest: Digest.Digest, piece: Piece): Effect.Effect<Sent, PutBlobError> =>
+  Effect.scopedWith((scope) => finishIn(scope, place, session, digest, piece))
+
+const finishIn = Effect.fnUntraced(function* (
+  scope: Scope.Scope,
   place: Place,
   session: Session,
   digest: Digest.Digest,
   piece: Piece
-): Effect.fn.Return<Sent, PutBlobError, Scope.Scope> {
-  const response = yield* transfer(place, "PUT", Location.withDigest(session.location, digest), session, piece)
+): Effect.fn.Return<Sent, PutBlobError> {
+  const response = yield* transfer(scope, place, "PUT", Location.withDigest(session.location, digest), session, piece)
   if (response.status !== 201) return yield* refusal(response)
   yield* response.discard
   return { _tag: "Stored", session: { ...session, offset: session.offset + (piece.length ?? 0) } }
-}, Effect.scoped)
+})
 
 /**
  * How far the registry got (distribution-spec «Pushing a blob in chunks»): where the session goes on, and how many bytes it says it has;
@@ -218,7 +230,7 @@ export const finish = Effect.fnUntraced(function* (
  * @internal
  */
 export const status = Effect.fnUntraced(function* (place: Place, session: Session) {
-  const response = yield* request(place, { method: "GET", path: session.location }, true)
+  const response = yield* request(yield* Effect.scope, place, { method: "GET", path: session.location }, true)
   if (response.status !== 204 && response.status !== 200 && response.status !== 202) return yield* response.fail(uploadTags)
   yield* response.discard
   const end = parseUploadRange(response.headers["range"] ?? "")
@@ -229,9 +241,6 @@ export const status = Effect.fnUntraced(function* (place: Place, session: Sessio
 
 /** Gives the session up; a registry that cannot is left to forget it (distribution-spec «Cancelling»). @internal */
 export const cancel = (place: Place, session: Session): Effect.Effect<void> =>
-  request(place, { method: "DELETE", path: session.location }, false).pipe(
-    Effect.flatMap((response) => response.discard),
-    Effect.scoped,
-    inPeace,
-    Effect.ignore
-  )
+  Effect.scopedWith((scope) =>
+    Effect.flatMap(request(scope, place, { method: "DELETE", path: session.location }, false), (response) => response.discard)
+  ).pipe(inPeace, Effect.ignore)

@@ -31,7 +31,7 @@ export interface Slot {
 export const make = (initial: Session.Place, algorithm: string, onOpened: (session: Session.Session) => void): Slot => {
   let place = initial
   let session: Session.Session | undefined
-  let opening: Fiber.Fiber<Session.Started, PutBlobError> | undefined
+  let opening: Fiber.RuntimeFiber<Session.Started, PutBlobError> | undefined
 
   const opened = (started: Session.Started) => {
     if (started._tag === "Created") return
@@ -60,7 +60,7 @@ export const make = (initial: Session.Place, algorithm: string, onOpened: (sessi
 
   /** What is being opened gets a moment to say where it is. */
   const settle = Effect.suspend(() => {
-    if (opening === undefined) return Effect.void
+    if (opening === undefined || opening.unsafePoll() !== null) return Effect.void
     return Effect.zipRight(Effect.ignore(Session.inPeace(Fiber.await(opening))), Fiber.interrupt(opening))
   })
 

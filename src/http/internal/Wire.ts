@@ -22,6 +22,7 @@ import * as AddressPolicy from "./addressPolicy.ts"
 import * as Exchange from "./exchange.ts"
 import * as Origin from "./origin.ts"
 import * as Redirect from "./redirect.ts"
+import * as Watchdog from "./watchdog.ts"
 
 /** @internal */
 export interface WireRequest {
@@ -72,6 +73,8 @@ export interface WireOptions {
   readonly allowRedirect?: ((from: URL, to: URL) => string | undefined) | undefined
   /** Lets servers redirect to internal addresses. */
   readonly allowInternal?: boolean | undefined
+  /** How names are looked up for the address policy, instead of the resolver in the context. */
+  readonly resolver?: AddressPolicy.CheckOptions["resolver"]
   /** For `FetchHttpClient`; `redirect: "follow"` for runtimes that hide redirects. */
   readonly requestInit?: RequestInit | undefined
 }
@@ -82,6 +85,12 @@ export interface Wire {
     request: WireRequest,
     options?: Partial<WireOptions>
   ) => Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope>
+  /** Into a scope at hand: every request is sent so, and to provide a scope costs as much as a good part of the request. */
+  readonly sendIn: (
+    scope: Scope.Scope,
+    request: WireRequest,
+    options?: Partial<WireOptions>
+  ) => Effect.Effect<WireResponse, TransportError | RedirectRefused>
 }
 
 /** @internal */
@@ -164,25 +173,26 @@ const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, ori
 /** Why the redirect may not be followed, or `undefined`. */
 const policy = (from: URL, to: URL, options: WireOptions): Effect.Effect<string | undefined> =>
   Effect.map(
-    AddressPolicy.check(from, to, { allowInternal: options.allowInternal ?? false }),
+    AddressPolicy.check(from, to, { allowInternal: options.allowInternal ?? false, resolver: options.resolver }),
     (reason) => reason ?? options.allowRedirect?.(from, to)
   )
 
 const follow = (
-  client: HttpClient.HttpClient,
+  means: Exchange.Means,
   first: Exchange.Outgoing,
   options: WireOptions,
   settings: Exchange.Settings,
-  streamReplayable: boolean
-): Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope> => {
+  streamReplayable: boolean,
+  scope: Scope.Scope
+): Effect.Effect<WireResponse, TransportError | RedirectRefused> => {
   const maxRedirects = options.maxRedirects ?? defaultMaxRedirects
   const seen = new Set<string>()
-  const step = (request: Exchange.Outgoing, hops: number): Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope> =>
+  const step = (request: Exchange.Outgoing, hops: number): Effect.Effect<WireResponse, TransportError | RedirectRefused> =>
     Effect.gen(function* () {
       const from = httpUrl(request.url)
       if (from === undefined) return yield* badUrl(request)
       seen.add(`${request.method} ${from.href}`)
-      const exchange = yield* Exchange.open(client, request, hops === 0 ? settings : { ...settings, propagateTrace: false })
+      const exchange = yield* Exchange.open(means, request, hops === 0 ? settings : { ...settings, propagateTrace: false }, scope)
       const location = exchange.headers["location"]
       if (options.followRedirects === false || !Redirect.isRedirect(exchange.status, location))
         return responseOf(exchange, request, from.origin)
@@ -201,9 +211,11 @@ const follow = (
 }
 
 /** A wire over the client. @internal */
-export const make = (client: HttpClient.HttpClient, options: WireOptions = {}): Wire => ({
-  send: (request, perRequest) => {
+export const make = (client: HttpClient.HttpClient, options: WireOptions = {}): Wire => {
+  const means: Exchange.Means = { client, patrolOf: Watchdog.patrols() }
+  const sendIn: Wire["sendIn"] = (scope, request, perRequest) => {
     const merged = perRequest === undefined ? options : { ...options, ...perRequest }
-    return follow(client, outgoing(request, merged), merged, settingsOf(request, merged), request.replayable ?? true)
+    return follow(means, outgoing(request, merged), merged, settingsOf(request, merged), request.replayable ?? true, scope)
   }
-})
+  return { send: (request, perRequest) => Effect.flatMap(Effect.scope, (scope) => sendIn(scope, request, perRequest)), sendIn }
+}

@@ -20,6 +20,14 @@ export class NameResolver extends Context.Reference<NameResolver>()("effect-oci/
   defaultValue: (): { readonly resolve: Resolve | undefined } => ({ resolve: undefined })
 }) {}
 
+/** @internal */
+export interface CheckOptions {
+  /** Asks about the schemes only. */
+  readonly allowInternal: boolean
+  /** Instead of the one in the context. */
+  readonly resolver?: Context.Tag.Service<NameResolver> | undefined
+}
+
 /** IPv4 blocks by prefix length, RFC 6890 and its updates. */
 const blocks4: ReadonlyArray<readonly [prefix: string, length: number, reach: Reach]> = [
   ["0.0.0.0", 8, "unspecified"],
@@ -126,11 +134,12 @@ const reaches = (resolve: Resolve | undefined, host: string): Effect.Effect<Read
   return literal !== undefined || resolve === undefined ? Effect.succeed([literal]) : Effect.map(resolve(host), (all) => all.map(reachOf))
 }
 
-/** Like `refusal`, and looks names up when there is a `NameResolver`; `allowInternal` asks about the schemes only. @internal */
-export const check = (from: URL, to: URL, options: { readonly allowInternal: boolean }): Effect.Effect<string | undefined> => {
+/** Like `refusal`, and looks names up when there is a `NameResolver`. @internal */
+export const check = (from: URL, to: URL, options: CheckOptions): Effect.Effect<string | undefined> => {
   const reason = schemeRefusal(from, to)
   if (reason !== undefined || options.allowInternal || from.hostname === to.hostname) return Effect.succeed(reason)
-  return Effect.flatMap(NameResolver, ({ resolve }) =>
+  const resolver = options.resolver === undefined ? NameResolver : Effect.succeed(options.resolver)
+  return Effect.flatMap(resolver, ({ resolve }) =>
     Effect.flatMap(reaches(resolve, to.hostname), (targets) => {
       const internal = targets.filter((target) => target !== undefined)
       if (internal.length === 0) return Effect.succeed(undefined)

@@ -12,6 +12,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { join } from "../../model/internal/bytes.ts"
 import type { LimitExceeded, TransportError } from "../../model/RegistryError.ts"
@@ -177,7 +178,7 @@ export const make = (options: {
     return direct === undefined ? openPump() : openDirect(direct)
   })
 
-  const stream = empty ? Stream.empty : PullStream.make(Effect.tap(open, () => Effect.addFinalizer(() => release)))
+  const stream = empty ? Stream.empty : PullStream.make((scope) => Effect.tap(open, Scope.addFinalizer(scope, release)))
 
   const buffered = (limitBytes: number) =>
     Effect.zipRight(

@@ -1,4 +1,5 @@
 import type * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 
@@ -13,6 +14,14 @@ export interface DirectBody {
   /** Closes the connection, upon which a wait fails; harmless after the end. */
   readonly abort: () => void
 }
+
+/**
+ * Whether a request of this fiber wants such bodies. The platform wraps what a client gives in what aborts it when it is forgotten; who sets
+ * this lets go of every response.
+ *
+ * @internal
+ */
+export class Wanted extends Context.Reference<Wanted>()("effect-oci/DirectBody/Wanted", { defaultValue: () => false }) {}
 
 /** Where a response has it; it is taken at most once, as its stream would be. @internal */
 export const DirectBody: unique symbol = Symbol("effect-oci/DirectBody")

@@ -12,18 +12,22 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { sanitizeText, sanitizeUrl } from "../../model/internal/sanitize.ts"
 import { LimitExceeded, type RequestContext, TransportError } from "../../model/RegistryError.ts"
 import * as Body from "./body.ts"
+import * as DirectBody from "./directBody.ts"
 import * as Failure from "./failure.ts"
 import * as Fork from "./fork.ts"
 import * as PullStream from "./pullStream.ts"
@@ -45,6 +49,12 @@ export interface Settings {
   readonly idleMillis: number
   readonly propagateTrace: boolean
   readonly requestInit: RequestInit | undefined
+}
+
+/** What all exchanges of a wire are made with. @internal */
+export interface Means {
+  readonly client: HttpClient.HttpClient
+  readonly patrolOf: (clock: Clock.Clock) => Watchdog.Patrol
 }
 
 /** @internal */
@@ -97,8 +107,8 @@ const watchedBody = (body: HttpBody.HttpBody, upload: Upload, watchdog: Watchdog
   const onlyWhileOpen = (note: () => void) => {
     if (upload.open) note()
   }
-  const watched = PullStream.make(
-    Effect.map(PullStream.open(body.stream), (pull) => {
+  const watched = PullStream.make((scope) =>
+    Effect.map(PullStream.openIn(scope, body.stream), (pull) => {
       const noted = Effect.matchCauseEffect(pull, {
         onSuccess: (chunk) => {
           onlyWhileOpen(watchdog.touch)
@@ -141,29 +151,35 @@ const spanOptions = (request: Outgoing): Tracer.SpanOptions => {
   }
 }
 
-/** The platform's tracer and its propagation are off: they record signed URLs and tell third parties about us. */
-const quiet = (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) =>
-  FiberRefs.updateManyAs(refs, {
+/**
+ * What the platform's client finds in the fiber it runs in. Its tracer and its propagation are off: they record signed URLs and tell third
+ * parties about us.
+ */
+const surroundings = (requestInit: RequestInit | undefined) => (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) => {
+  const init: RequestInit = { redirect: "manual", ...requestInit }
+  const context = FiberRefs.getOrDefault(refs, FiberRef.currentContext).pipe(
+    Context.add(FetchHttpClient.RequestInit, init),
+    Context.add(DirectBody.Wanted, true)
+  )
+  return FiberRefs.updateManyAs(refs, {
     forkAs,
     entries: [
       [HttpClient.currentTracerDisabledWhen, [[forkAs, () => true]]],
-      [HttpClient.currentTracerPropagation, [[forkAs, false]]]
+      [HttpClient.currentTracerPropagation, [[forkAs, false]]],
+      [FiberRef.currentContext, [[forkAs, context]]]
     ]
   })
+}
 
 /** Sends and waits for the answer's headers. */
 const answer = (client: HttpClient.HttpClient, request: Outgoing, settings: Settings, forks: Fork.Forks, watchdog: Watchdog.Watchdog) =>
   Effect.useSpan(`http ${request.method}`, spanOptions(request), (span) => {
     const upload: Upload = { open: true, failed: undefined }
     const trace = settings.propagateTrace ? HttpTraceContext.toHeaders(span) : undefined
-    const sent = Effect.provideService(
-      client.execute(requestOf(request, watchedBody(request.body, upload, watchdog), trace)),
-      FetchHttpClient.RequestInit,
-      { redirect: "manual", ...settings.requestInit }
-    )
+    const sent = client.execute(requestOf(request, watchedBody(request.body, upload, watchdog), trace))
     return Watchdog.guard(
       watchdog,
-      () => forks.fork(sent, { updateRefs: quiet }),
+      () => forks.fork(sent, { updateRefs: surroundings(settings.requestInit) }),
       settings.answerMillis,
       (exit): Effect.Effect<HttpClientResponse, TransportError> => {
         upload.open = false
@@ -221,14 +237,15 @@ const bodyErrors = (request: Outgoing, settings: Settings): Body.Errors => {
  * @internal
  */
 export const open = (
-  client: HttpClient.HttpClient,
+  { client, patrolOf }: Means,
   request: Outgoing,
-  settings: Settings
-): Effect.Effect<Exchange, TransportError, Scope.Scope> =>
+  settings: Settings,
+  scope: Scope.Scope
+): Effect.Effect<Exchange, TransportError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const forks = yield* Fork.make
-      const watchdog = Watchdog.start(forks.fork, yield* Effect.clock, Math.min(settings.answerMillis, settings.idleMillis))
+      const watchdog = patrolOf(yield* Effect.clock).start(forks.fork, Math.min(settings.answerMillis, settings.idleMillis))
       const source = yield* Effect.onError(restore(answer(client, request, settings, forks, watchdog)), () => Effect.sync(watchdog.stop))
       const headers = source.headers
       const body = Body.make({
@@ -241,7 +258,7 @@ export const open = (
         watchdog,
         errors: bodyErrors(request, settings)
       })
-      yield* Effect.addFinalizer(body.settle)
+      yield* Scope.addFinalizerExit(scope, body.settle)
       return { status: source.status, headers, body }
     })
   )

@@ -10,7 +10,7 @@ import type * as Chunk from "effect/Chunk"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 
@@ -19,7 +19,7 @@ type Bytes = Chunk.Chunk<Uint8Array>
 /** The next bytes; fails with none after the last, and again and again. @internal */
 export type Pull<E> = Effect.Effect<Bytes, Option.Option<E>>
 
-type Open<E> = Effect.Effect<Pull<E>, E, Scope.Scope>
+type Open<E> = (scope: Scope.Scope) => Effect.Effect<Pull<E>, E>
 
 const opens = new WeakMap<object, Open<unknown>>()
 
@@ -28,20 +28,22 @@ const openOf = <E>(stream: Stream.Stream<Uint8Array, E, unknown>) => opens.get(s
 
 /** @internal */
 export const make = <E>(open: Open<E>): Stream.Stream<Uint8Array, E> => {
-  const stream = Stream.unwrapScoped(Effect.map(open, Stream.repeatEffectChunkOption))
+  const stream = Stream.unwrapScoped(Effect.map(Effect.flatMap(Effect.scope, open), Stream.repeatEffectChunkOption))
   opens.set(stream, open)
   return stream
 }
 
 /** Begins to read any stream; what it holds is freed with the scope. @internal */
-export const open = <E>(stream: Stream.Stream<Uint8Array, E>): Open<E> => openOf(stream) ?? Stream.toPull(stream)
+export const openIn = <E>(scope: Scope.Scope, stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Pull<E>, E> =>
+  openOf(stream)?.(scope) ?? Scope.extend(Stream.toPull(stream), scope)
+
+/** Begins to read into the scope of the context. @internal */
+export const open = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Pull<E>, E, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => openIn(scope, stream))
 
 /** Runs the whole stream. @internal */
-export const forEachChunk = <E>(
-  stream: Stream.Stream<Uint8Array, E>,
-  use: (chunk: Bytes) => Effect.Effect<void>
-): Effect.Effect<void, E> =>
-  Effect.scoped(Effect.flatMap(open(stream), (pull) => whileThereIsMore(Effect.flatMap(pull, use))))
+export const forEachChunk = <E>(stream: Stream.Stream<Uint8Array, E>, use: (chunk: Bytes) => Effect.Effect<void>): Effect.Effect<void, E> =>
+  Effect.scopedWith((scope) => Effect.flatMap(openIn(scope, stream), (pull) => whileThereIsMore(Effect.flatMap(pull, use))))
 
 /** Repeats until the end of what is pulled. @internal */
 export const whileThereIsMore = <E>(step: Effect.Effect<void, Option.Option<E>>): Effect.Effect<void, E> =>
@@ -67,5 +69,9 @@ export const withSpan = <E>(
 ): Stream.Stream<Uint8Array, E> => {
   const known = openOf(stream)
   if (known === undefined) return Stream.withSpan(stream, name, options)
-  return make(Effect.flatMap(Effect.makeSpanScoped(name, options), (span) => Effect.provideService(known, Tracer.ParentSpan, span)))
+  return make((scope) =>
+    Effect.flatMap(Scope.extend(Effect.makeSpanScoped(name, options), scope), (span) =>
+      Effect.provideService(known(scope), Tracer.ParentSpan, span)
+    )
+  )
 }

@@ -1,4 +1,7 @@
+import type * as Headers from "@effect/platform/Headers"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 
 /** A server that asks for more than this is not understood. */
 const longest = Duration.days(366)
@@ -23,4 +26,10 @@ export const parse = (value: string | undefined, nowMillis: number): Duration.Du
   if (/^\d{1,12}$/.test(text)) return Duration.min(Duration.seconds(Number(text)), longest)
   const date = dateOf(text)
   return date === undefined ? undefined : Duration.min(Duration.millis(Math.max(0, date - nowMillis)), longest)
+}
+
+/** `Retry-After` of an answer that came just now. @internal */
+export const of = (headers: Headers.Headers): Effect.Effect<Duration.Duration | undefined> => {
+  const value = headers["retry-after"]
+  return value === undefined ? Effect.succeed(undefined) : Effect.map(Clock.currentTimeMillis, (now) => parse(value, now))
 }

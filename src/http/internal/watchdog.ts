@@ -1,6 +1,6 @@
 /**
- * One timer per exchange instead of one per read: waits note when they began, and a single fiber, which sleeps for as long as none can be
- * overdue, ends the one that is. Time in which nobody waits for the network (a slow consumer, a slow upload source) does not count.
+ * One timer for all exchanges instead of one per read: waits note when they began, and a single fiber, which sleeps for as long as none can be
+ * overdue, ends those that are. Time in which nobody waits for the network (a slow consumer, a slow upload source) does not count.
  *
  * @internal
  */
@@ -26,25 +26,25 @@ export interface Watchdog {
   readonly stop: () => void
 }
 
-/** Begins to watch; no limit that is asked for later may be below `shortestMillis`. @internal */
-export const start = (fork: Fork.Fork, clock: Clock.Clock, shortestMillis: number): Watchdog => {
+/** Who watches over the exchanges that go by one clock. @internal */
+export interface Patrol {
+  /** Begins to watch; no limit that is asked for later may be below `shortestMillis`. */
+  readonly start: (fork: Fork.Fork, shortestMillis: number) => Watchdog
+}
+
+interface Post extends Watchdog {
+  /** Ends the wait if it is overdue, and says when to come again. */
+  readonly visit: (nowMillis: number) => number
+}
+
+const makePost = (clock: Clock.Clock, shortestMillis: number, stop: (post: Post) => void): Post => {
   let since = 0
   let limit = shortestMillis
   let overdue: (() => void) | undefined
-
-  const patrol: Effect.Effect<never> = Effect.suspend(() => {
-    const left = overdue === undefined ? shortestMillis : since + limit - clock.unsafeCurrentTimeMillis()
-    if (left > 0) return Effect.zipRight(clock.sleep(Duration.millis(Math.min(left, shortestMillis))), patrol)
-    const call = overdue
-    overdue = undefined
-    call?.()
-    return patrol
-  })
-  const timer = fork(patrol)
   const touch = () => {
     since = clock.unsafeCurrentTimeMillis()
   }
-  return {
+  const post: Post = {
     expect: (limitMillis, call) => {
       limit = limitMillis
       overdue = call
@@ -57,7 +57,60 @@ export const start = (fork: Fork.Fork, clock: Clock.Clock, shortestMillis: numbe
     pause: () => {
       since = Number.POSITIVE_INFINITY
     },
-    stop: () => timer.unsafeInterruptAsFork(FiberId.none)
+    stop: () => stop(post),
+    visit: (now) => {
+      const left = overdue === undefined ? shortestMillis : since + limit - now
+      if (left > 0) return now + Math.min(left, shortestMillis)
+      const call = overdue
+      overdue = undefined
+      call?.()
+      return now + shortestMillis
+    }
+  }
+  return post
+}
+
+/** @internal */
+export const patrol = (clock: Clock.Clock): Patrol => {
+  const posts = new Set<Post>()
+  let timer: Fiber.RuntimeFiber<never> | undefined
+  let nextRound = Number.POSITIVE_INFINITY
+
+  const round: Effect.Effect<never> = Effect.suspend(() => {
+    const now = clock.unsafeCurrentTimeMillis()
+    nextRound = Number.POSITIVE_INFINITY
+    for (const post of [...posts]) nextRound = Math.min(nextRound, post.visit(now))
+    // Without posts it is about to be interrupted.
+    return posts.size === 0 ? Effect.never : Effect.zipRight(clock.sleep(Duration.millis(nextRound - now)), round)
+  })
+  const rest = () => {
+    timer?.unsafeInterruptAsFork(FiberId.none)
+    timer = undefined
+  }
+  const leave = (post: Post) => {
+    posts.delete(post)
+    if (posts.size === 0) rest()
+  }
+  return {
+    start: (fork, shortestMillis) => {
+      const post = makePost(clock, shortestMillis, leave)
+      posts.add(post)
+      if (timer === undefined || clock.unsafeCurrentTimeMillis() + shortestMillis < nextRound) {
+        rest()
+        timer = fork(round)
+      }
+      return post
+    }
+  }
+}
+
+/** Finds the patrol of a clock. @internal */
+export const patrols = (): ((clock: Clock.Clock) => Patrol) => {
+  const known = new WeakMap<Clock.Clock, Patrol>()
+  return (clock) => {
+    const found = known.get(clock) ?? patrol(clock)
+    known.set(clock, found)
+    return found
   }
 }
 

@@ -1,8 +1,7 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import * as PullStream from "../../http/internal/pullStream.ts"
@@ -10,7 +9,7 @@ import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
 import { type Connection, type Endpoint, isFrom } from "./endpoint.ts"
-import type { HostGate, Pass } from "./hostGate.ts"
+import { enterIn, type HostGate, type Pass } from "./hostGate.ts"
 import type { Heard, TransportRequest } from "./message.ts"
 import { challengesOf } from "./ping.ts"
 
@@ -38,18 +37,18 @@ const withAuthorization = (headers: TransportRequest["headers"], authorization: 
   })
 
 /** A place at the host, given back when the scope closes or before. */
-const enter = (gate: HostGate, request: TransportRequest): Effect.Effect<Pass, never, Scope.Scope> => {
+const enter = (gate: HostGate, request: TransportRequest, scope: Scope.Scope): Effect.Effect<Pass> => {
   const lane = request.method === "GET" || request.method === "HEAD" ? "read" : "write"
-  return Effect.acquireRelease(gate.enter(lane, request.priority ?? "small"), ({ leave }) => leave)
+  return enterIn(scope, gate, lane, request.priority ?? "small")
 }
 
 /** Lends the place while the consumer of the body rests, and gives it back at the end of the body. */
 const paced = (response: WireResponse, { moving, leave }: Pass): WireResponse => ({
   ...response,
-  body: PullStream.make(
-    Effect.flatMap(PullStream.open(response.body), (pull) =>
+  body: PullStream.make((scope) =>
+    Effect.flatMap(PullStream.openIn(scope, response.body), (pull) =>
       Effect.as(
-        Effect.addFinalizer(() => leave),
+        Scope.addFinalizer(scope, leave),
         Effect.tapError(moving(pull), () => leave)
       )
     )
@@ -68,8 +67,9 @@ export const attempt = Effect.fnUntraced(function* (
   wire: Wire,
   endpoint: Endpoint,
   connection: Connection,
-  request: TransportRequest
-): Effect.fn.Return<Heard, AuthFailure, Scope.Scope> {
+  request: TransportRequest,
+  scope: Scope.Scope
+): Effect.fn.Return<Heard, AuthFailure> {
   const { authenticator, origin } = connection
   const { url, own } = target(connection, endpoint, request.path)
   const context: RequestContext = {
@@ -82,11 +82,11 @@ export const attempt = Effect.fnUntraced(function* (
   }
   const need = { repository: request.repository, scopes: request.scopes, context }
   // The place first: while it is waited for, a token may come to its end.
-  const pass = yield* enter(endpoint.gate, request)
+  const pass = yield* enter(endpoint.gate, request, scope)
 
   const send = (authorization: Authorization) =>
     pass.moving(
-      wire.send({
+      wire.sendIn(scope, {
         method: request.method,
         url,
         headers: withAuthorization(request.headers, authorization),
@@ -102,7 +102,7 @@ export const attempt = Effect.fnUntraced(function* (
       response: paced(response, pass),
       context,
       authorizations: sent.flatMap(Option.toArray),
-      retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis),
+      retryAfter: yield* RetryAfter.of(response.headers),
       direct: isFrom(origin, response)
     }
     return heard

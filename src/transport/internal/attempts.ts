@@ -49,19 +49,26 @@ const hintOf = (retryAfter: Duration.Duration | undefined, longest: Duration.Dur
  * @internal
  */
 export const attempts = <A extends Heard, E extends AuthFailure>(
+  outer: Scope.Scope,
   options: Options,
-  attempt: Effect.Effect<A, E, Scope.Scope>
-): Effect.Effect<A, E, Scope.Scope> =>
+  attempt: (scope: Scope.Scope) => Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
   Effect.gen(function* () {
     const { policy, gate, method, mayRepeat } = options
-    const outer = yield* Effect.scope
-    const driver = yield* Schedule.driver(policy.schedule)
+    let driver: Schedule.ScheduleDriver<unknown, unknown> | undefined
     let throttled = 0
+
+    /** Most requests need no second attempt. */
+    const another = (cause: unknown) =>
+      Effect.gen(function* () {
+        driver ??= yield* Schedule.driver(policy.schedule)
+        return Option.isSome(yield* Effect.option(driver.next(cause)))
+      })
 
     /** Whether there is another attempt; it is due when this returns. */
     const next = (cause: unknown, hint: ReturnType<typeof hintOf>, wait: (millis: number) => Effect.Effect<void>) => {
       if (hint.tooLong) return Effect.succeed(false)
-      if (hint.millis === 0) return Effect.map(Effect.option(driver.next(cause)), Option.isSome)
+      if (hint.millis === 0) return another(cause)
       if (throttled >= policy.maxThrottled) return Effect.succeed(false)
       throttled++
       return Effect.as(wait(hint.millis), true)
@@ -71,7 +78,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
 
     const loop: Effect.Effect<A, E> = Effect.gen(function* () {
       const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
-      const exit = yield* Effect.exit(Scope.extend(attempt, scope))
+      const exit = yield* Effect.exit(attempt(scope))
       if (Exit.isFailure(exit)) {
         yield* Scope.close(scope, exit)
         const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
@@ -85,7 +92,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
       const shared = direct && hint.millis > 0 && !hint.tooLong && policy.retriesStatus("GET", response.status)
       if (shared) yield* pause(hint.millis)
       if (!mayRepeat || hint.tooLong || !policy.retriesStatus(method, response.status)) return exit.value
-      const kept: A = { ...exit.value, response: yield* Scope.extend(buffered(response), scope) }
+      const kept: A = { ...exit.value, response: yield* buffered(response) }
       yield* Scope.close(scope, Exit.void)
       return (yield* next(response.status, hint, shared ? () => Effect.void : Effect.sleep)) ? yield* loop : kept
     })

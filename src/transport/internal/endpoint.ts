@@ -1,7 +1,7 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import type { AccessToken } from "../../auth/AccessToken.ts"
 import * as Authenticator from "../../auth/internal/authenticator.ts"
 import type { SingleFlight } from "../../auth/internal/singleFlight.ts"
@@ -16,7 +16,7 @@ import type { RedirectRefused, RequestContext, TransportError } from "../../mode
 import type { HostSettings, Mirror } from "../RegistryHosts.ts"
 import type * as RetryPolicy from "../RetryPolicy.ts"
 import { attempts } from "./attempts.ts"
-import type { HostGate } from "./hostGate.ts"
+import { enterIn, type HostGate } from "./hostGate.ts"
 import { buffered, type Heard } from "./message.ts"
 import * as Ping from "./ping.ts"
 
@@ -58,6 +58,8 @@ export interface Environment {
   /** Whether the client is used as it is: no ping, no credentials. */
   readonly unwrapped: boolean
   readonly flights: SingleFlight<Connection>
+  /** How names are looked up: as the layer has it, not as whoever makes a request. */
+  readonly resolver: AddressPolicy.CheckOptions["resolver"]
 }
 
 /** @internal */
@@ -89,27 +91,29 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
     method: "GET",
     url: `${scheme}://${apiHost}${prefix}/v2/`
   })
-  const send = (scheme: Ping.Scheme) => {
-    const context = contextOf(scheme)
-    return wire.send({ method: "GET", url: context.url, headers: {}, context })
-  }
-  const from = (scheme: Ping.Scheme) => Effect.map(send(scheme), (response) => [scheme, response] as const)
   const mayFallBack = settings.scheme === "auto" && Reference.mayUsePlainHttp(host)
-  const reach = mayFallBack ? Ping.eitherScheme(send) : from(settings.scheme === "http" ? "http" : "https")
-  const once = Effect.gen(function* () {
-    const pass = yield* Effect.acquireRelease(gate.enter("read", "small"), ({ leave }) => leave)
-    const [scheme, response] = yield* pass.moving(reach)
+  const reach = (scope: Scope.Scope) => {
+    const send = (scheme: Ping.Scheme) => {
+      const context = contextOf(scheme)
+      return wire.sendIn(scope, { method: "GET", url: context.url, headers: {}, context })
+    }
+    const from = (scheme: Ping.Scheme) => Effect.map(send(scheme), (response) => [scheme, response] as const)
+    return mayFallBack ? Ping.eitherScheme(send) : from(settings.scheme === "http" ? "http" : "https")
+  }
+  const once = Effect.fnUntraced(function* (scope: Scope.Scope) {
+    const pass = yield* enterIn(scope, gate, "read", "small")
+    const [scheme, response] = yield* pass.moving(reach(scope))
     const heard: Heard & { readonly scheme: Ping.Scheme } = {
       scheme,
       response,
       context: contextOf(scheme),
       authorizations: [],
-      retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis),
+      retryAfter: yield* RetryAfter.of(response.headers),
       direct: isFrom(`${scheme}://${apiHost}`, response)
     }
     return heard
   })
-  const { scheme, ...heard } = yield* attempts({ policy, gate, method: "GET", mayRepeat: true }, once)
+  const { scheme, ...heard } = yield* attempts(yield* Effect.scope, { policy, gate, method: "GET", mayRepeat: true }, once)
   const { direct, response } = heard
   const greeting: Heard = { ...heard, response: yield* buffered(response) }
   const answer: Ping.PingAnswer = {
@@ -138,7 +142,7 @@ const noCredentials: Authenticator.Authenticator = {
 }
 
 const connect = Effect.fnUntraced(function* (environment: Environment, options: Options) {
-  const { keychain, tokenCache, wire, clientId } = environment
+  const { keychain, tokenCache, wire, clientId, resolver } = environment
   const { answer, greeting } = yield* ping(wire, options)
   const origin = `${answer.scheme}://${options.apiHost}`
   const authenticator = yield* Authenticator.make({
@@ -150,7 +154,8 @@ const connect = Effect.fnUntraced(function* (environment: Environment, options: 
     tokenCache,
     wire,
     clientId,
-    trustedRealms: options.settings.trustedRealms
+    trustedRealms: options.settings.trustedRealms,
+    resolver
   })
   const connection: Connection = { origin, prefix: options.prefix, ping: answer, greeting, authenticator }
   return connection

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 
 /**
  * The limits of one host, shared by all requests to it: how many are under way (reads and writes apart, so that a copy inside one
@@ -9,7 +10,10 @@ import * as Effect from "effect/Effect"
  * @internal
  */
 export interface HostGate {
-  /** Waits for a place, interruptibly. The place must be given back with `Pass.leave`, so this is the acquisition of a resource. */
+  /**
+   * Waits for a place, interruptibly. The place must be given back with `Pass.leave`, so this is the acquisition of a resource; see
+   * `enterIn`.
+   */
   readonly enter: (lane: Lane, priority: Priority) => Effect.Effect<Pass>
   /** Nothing starts before this time, in epoch milliseconds. */
   readonly pauseUntil: (millis: number) => Effect.Effect<void>
@@ -61,15 +65,15 @@ class Places {
     this.limit = limit
   }
 
+  takeNow(holder: Holder): boolean {
+    if (this.taken >= this.limit) return false
+    this.taken++
+    holder.state = "moving"
+    return true
+  }
+
   take(holder: Holder, priority: Priority): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.taken < this.limit) {
-        this.taken++
-        holder.state = "moving"
-        return Effect.void
-      }
-      return Effect.zipRight(this.lend, this.wait(holder, priority))
-    })
+    return Effect.suspend(() => (this.takeNow(holder) ? Effect.void : Effect.zipRight(this.lend, this.wait(holder, priority))))
   }
 
   private wait(holder: Holder, priority: Priority): Effect.Effect<void> {
@@ -170,12 +174,27 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
       const places = lanes[lane]
       const holder: Holder = { state: "left", pulls: 0, seen: -1 }
       const leave = Effect.sync(() => places.release(holder))
-      const rest = Effect.sync(() => places.rest(holder))
+      const rest = () => places.rest(holder)
+      // A pull that is interrupted is the last one: then the place is given back.
+      const resting = <A, E, R>(pull: Effect.Effect<A, E, R>) =>
+        Effect.matchCauseEffect(pull, {
+          onSuccess: (value) => {
+            rest()
+            return Effect.succeed(value)
+          },
+          onFailure: (cause) => {
+            rest()
+            return Effect.failCause(cause)
+          }
+        })
       const pass: Pass = {
-        moving: (pull) =>
-          Effect.suspend(() => Effect.ensuring(places.move(holder) ? pull : Effect.zipRight(places.take(holder, priority), pull), rest)),
+        moving: (pull) => {
+          const atOnce = resting(pull)
+          return Effect.suspend(() => (places.move(holder) ? atOnce : Effect.zipRight(places.take(holder, priority), atOnce)))
+        },
         leave
       }
+      if (interval === 0 && pausedUntil === 0 && places.takeNow(holder)) return Effect.succeed(pass)
       // Nobody waits for the end of a pause with a place in hand: a body that is under way may need it.
       const admitted: Effect.Effect<void> = Effect.zipRight(untilOpen, places.take(holder, priority)).pipe(
         Effect.zipRight(pauseLeft),
@@ -199,3 +218,7 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
     taken: Effect.sync(() => ({ read: lanes.read.taken, write: lanes.write.taken }))
   }
 }
+
+/** A place that is given back when the scope closes, or before. @internal */
+export const enterIn = (scope: Scope.Scope, gate: HostGate, lane: Lane, priority: Priority): Effect.Effect<Pass> =>
+  Effect.uninterruptible(Effect.flatMap(gate.enter(lane, priority), (pass) => Effect.as(Scope.addFinalizer(scope, pass.leave), pass)))

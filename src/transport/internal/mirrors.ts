@@ -22,9 +22,10 @@ const isSuccess = (status: number): boolean => status < 300 || status === 304
  */
 export interface Mirrors {
   readonly ask: (
+    scope: Scope.Scope,
     mirrors: ReadonlyArray<Endpoint>,
-    execute: (mirror: Endpoint) => Effect.Effect<TransportResponse, AuthFailure, Scope.Scope>
-  ) => Effect.Effect<Option.Option<TransportResponse>, never, Scope.Scope>
+    execute: (mirror: Endpoint, scope: Scope.Scope) => Effect.Effect<TransportResponse, AuthFailure>
+  ) => Effect.Effect<Option.Option<TransportResponse>>
 }
 
 /** @internal */
@@ -53,12 +54,11 @@ export const make = (maxRest: Duration.Duration): Mirrors => {
     Effect.zipRight(rest(mirror, restMillis), Effect.logDebug(`Mirror ${mirror.host} passed over: what it served is wrong`))
 
   return {
-    ask: Effect.fnUntraced(function* (mirrors, execute) {
-      const outer = yield* Effect.scope
+    ask: Effect.fnUntraced(function* (outer, mirrors, execute) {
       for (const mirror of mirrors) {
         if (yield* isAtRest(mirror)) continue
         const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
-        const exit = yield* Effect.exit(Scope.extend(execute(mirror), scope))
+        const exit = yield* Effect.exit(execute(mirror, scope))
         if (Exit.isSuccess(exit) && isSuccess(exit.value.status)) return Option.some({ ...exit.value, passOver: distrust(mirror) })
         // Connection and place are free before anybody else is asked.
         yield* Scope.close(scope, exit)

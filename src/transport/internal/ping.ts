@@ -1,7 +1,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Scope from "effect/Scope"
 import * as Challenge from "../../auth/Challenge.ts"
 import type { WireResponse } from "../../http/internal/Wire.ts"
 
@@ -37,9 +36,7 @@ const headStart = "300 millis"
  *
  * @internal
  */
-export const eitherScheme = <E>(
-  send: (scheme: Scheme) => Effect.Effect<WireResponse, E, Scope.Scope>
-): Effect.Effect<Reached, E, Scope.Scope> =>
+export const eitherScheme = <E>(send: (scheme: Scheme) => Effect.Effect<WireResponse, E>): Effect.Effect<Reached, E> =>
   Effect.gen(function* () {
     const outcomes = new Map<Scheme, Either.Either<WireResponse, E>>()
     const secureFailed = yield* Deferred.make<void>()

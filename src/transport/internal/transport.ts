@@ -53,11 +53,15 @@ const isPing = ({ body, headers, method, path }: TransportRequest): boolean =>
   method === "GET" && path === "/v2/" && headers === undefined && body === undefined
 
 /** A URL that is not the registry's own came from it all the same: it may lead no further than a redirect. */
-const mayLead = Effect.fnUntraced(function* (connection: Endpoint.Connection, request: TransportRequest) {
+const mayLead = Effect.fnUntraced(function* (
+  connection: Endpoint.Connection,
+  request: TransportRequest,
+  resolver: AddressPolicy.CheckOptions["resolver"]
+) {
   const from = Origin.parse(connection.origin)
   const to = request.path.startsWith("/") ? undefined : Origin.parse(request.path)
   if (from === undefined || to === undefined) return
-  const reason = yield* AddressPolicy.check(from, to, { allowInternal: false })
+  const reason = yield* AddressPolicy.check(from, to, { allowInternal: false, resolver })
   if (reason === undefined) return
   const { method, operation, registry, repository } = request
   const target = sanitizeUrl(to.href)
@@ -72,10 +76,9 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   const { clientId, hosts, keychain, policy, tokenCache, unwrapped } = dependencies
   // That of the layer counts, not that of whoever makes a request.
   const resolver = yield* AddressPolicy.NameResolver
-  const resolving = Effect.provideService(AddressPolicy.NameResolver, resolver)
-  const wire = Wire.make(dependencies.client, dependencies.wire)
+  const wire = Wire.make(dependencies.client, { ...dependencies.wire, resolver })
   const flights = yield* SingleFlight.make<Endpoint.Connection>()
-  const environment: Endpoint.Environment = { wire, keychain, tokenCache, clientId, unwrapped, flights }
+  const environment: Endpoint.Environment = { wire, keychain, tokenCache, clientId, unwrapped, flights, resolver }
   const notices = yield* Notices.make
   const mirrors = Mirrors.make(policy.maxRetryAfter)
   const endpoint = memoize<Endpoint.Endpoint>()
@@ -123,8 +126,9 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
 
   const executeAt = Effect.fnUntraced(function* (
     at: Endpoint.Endpoint,
-    request: TransportRequest
-  ): Effect.fn.Return<TransportResponse, AuthFailure, Scope.Scope> {
+    request: TransportRequest,
+    scope: Scope.Scope
+  ): Effect.fn.Return<TransportResponse, AuthFailure> {
     const connection = yield* at.connection
     const listen = ({ authorizations, direct, response }: Heard) =>
       direct ? notices.hear(at.host, response.headers, authorizations.flatMap(secretsOf)) : Effect.void
@@ -133,9 +137,10 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
       yield* listen(greeting)
       return answer(greeting, false)
     }
-    yield* mayLead(connection, request)
-    const listening = Effect.tap(attempt(wire, at, connection, request), listen)
+    yield* mayLead(connection, request, resolver)
+    const listening = (scope: Scope.Scope) => Effect.tap(attempt(wire, at, connection, request, scope), listen)
     const heard = yield* attempts(
+      scope,
       {
         policy: at.policy,
         gate: at.gate,
@@ -147,13 +152,17 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
     return answer(heard, at.mirror !== undefined)
   })
 
+  const executeIn = (scope: Scope.Scope, request: TransportRequest): Effect.Effect<TransportResponse, AuthFailure> =>
+    Effect.suspend(() => {
+      const asked = mirrorsOf(request)
+      const itself = executeAt(origin(request.registry), request, scope)
+      if (asked.length === 0) return itself
+      const atMirrors = mirrors.ask(scope, asked, (mirror, inner) => executeAt(mirror, request, inner))
+      return Effect.flatMap(atMirrors, Option.match({ onNone: () => itself, onSome: Effect.succeed }))
+    })
+
   const execute = (request: TransportRequest): Effect.Effect<TransportResponse, AuthFailure, Scope.Scope> =>
-    resolving(
-      Effect.flatMap(
-        mirrors.ask(mirrorsOf(request), (mirror) => executeAt(mirror, request)),
-        Option.match({ onNone: () => executeAt(origin(request.registry), request), onSome: Effect.succeed })
-      )
-    )
+    Effect.flatMap(Effect.scope, (scope) => executeIn(scope, request))
 
   const token = Effect.fnUntraced(function* ({ registry, repository }: Keychain.Resource, scopes: ReadonlyArray<string>) {
     const connection = yield* origin(registry).connection
@@ -166,15 +175,16 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
       url: `${connection.origin}/v2/`
     }
     return yield* connection.authenticator.token({ repository, scopes, context })
-  }, resolving)
+  })
 
   return {
     execute,
+    executeIn,
     token,
     /** Places taken at a host, for tests. */
     taken: (host: string) => gateOf(host).taken,
     httpClient: (resource: Keychain.Resource, scopes: ReadonlyArray<string>) => RawClient.make(execute, resource, scopes),
-    ping: (registry: string) => Effect.map(resolving(origin(registry).connection), (connection) => connection.ping),
+    ping: (registry: string) => Effect.map(origin(registry).connection, (connection) => connection.ping),
     settings: hosts.get,
     rateLimit: (registry: string) => notices.rateLimit(nameOf(registry)),
     rateLimits: notices.rateLimits,
