@@ -6,7 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as PullStream from "../../http/internal/pullStream.ts"
 import * as Bell from "./bell.ts"
@@ -149,7 +149,7 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
 
     // --- one reader ---
 
-    const apart = (offset: number) => PullStream.open(offset === 0 ? content : dropBytes(offset)(content))
+    const apart = (offset: number, scope: Scope.Scope) => PullStream.openIn(scope, offset === 0 ? content : dropBytes(offset)(content))
 
     /** Out of the shared read from an offset on; where that ends for the reader before the blob does, it goes on by itself. */
     const join = (place: Place, offset: number, scope: Scope.Scope): PullStream.Pull<E> => {
@@ -164,7 +164,7 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
         changed()
       }
       const alone = Effect.suspend(() =>
-        Effect.flatMap(Effect.mapError(Scope.extend(apart(position), scope), Option.some), (pull) => {
+        Effect.flatMap(Effect.mapError(apart(position, scope), Option.some), (pull) => {
           own = pull
           return pull
         })
@@ -196,12 +196,12 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
     }
 
     const open = (place: Place, offset: number): Stream.Stream<Uint8Array, E> =>
-      PullStream.make(
-        Effect.flatMap(Effect.scope, (scope) => {
+      PullStream.make((scope) =>
+        Effect.suspend(() => {
           if (place.state !== "left" && window.reaches(offset)) return Effect.sync(() => join(place, offset, scope))
           // Nothing of the shared read is of use to this reader any more.
           if (isActive(place)) release(place, "apart")
-          return apart(offset)
+          return apart(offset, scope)
         })
       )
 
