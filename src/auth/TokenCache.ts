@@ -104,7 +104,7 @@ const noShelf: Shelf = { read: () => Effect.succeedNone, write: () => Effect.voi
 
 const makeWith = Effect.fnUntraced(function* (shelf: Shelf, capacity: number) {
   const store = makeStore(capacity)
-  const flights = yield* SingleFlight.make<AccessToken.AccessToken>()
+  const flights = SingleFlight.make<AccessToken.AccessToken>(yield* Effect.scope)
 
   const readFresh = Effect.fnUntraced(function* (name: string) {
     const kept = yield* shelf.read(name)

@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   // That of the layer counts, not that of whoever makes a request.
   const resolver = yield* AddressPolicy.NameResolver
   const wire = Wire.make(dependencies.client, { ...dependencies.wire, resolver })
-  const flights = yield* SingleFlight.make<Endpoint.Connection>()
+  const flights = SingleFlight.make<Endpoint.Connection>(yield* Effect.scope)
   const environment: Endpoint.Environment = { wire, keychain, tokenCache, clientId, unwrapped, flights, resolver }
   const notices = yield* Notices.make
   const mirrors = Mirrors.make(policy.maxRetryAfter)
