@@ -1,4 +1,4 @@
-// The official conformance suite of the distribution spec, for run.ts.
+// The official conformance suite of the distribution spec as it was before April 2026, for OldSuite.ts.
 module effect-oci.test/conformance
 
 go 1.21

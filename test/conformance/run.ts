@@ -1,93 +1,108 @@
 /**
- * Runs the official conformance suite of the distribution spec, a Go module, against `npm run serve`: `npm run conformance`. It needs Go, and
- * the network the first time. Prints a line for each configuration and category, and fails when one test does.
+ * Runs the official conformance suite of the distribution spec, a Go module, against `npm run serve`: `npm run conformance`. It needs Go, and the
+ * network the first time, or `OCI_CONFORMANCE_DIR`, a folder with the source of the suite. Prints a line for each configuration and version of
+ * the specification, and fails when one test does. `npm run conformance -- --old` runs the suite as it was before April 2026, which is also
+ * what remains where the module proxy does not have a newer one.
  */
-import { mkdir, readFile } from "node:fs/promises"
 import * as Path from "node:path"
+import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
-import * as Serve from "../support/Serve.ts"
+import * as OldSuite from "./OldSuite.ts"
+import * as Suite from "./Suite.ts"
 
-const suite = "github.com/opencontainers/distribution-spec/conformance"
+const { values: settings } = parseArgs({ options: { old: { type: "boolean", default: false } } })
 
-const categories = ["Pull", "Push", "Content Discovery", "Content Management"]
+const row = (...cells: ReadonlyArray<string | number>) => Console.log(`| ${cells.join(" | ")} |`)
 
-const login = { OCI_USERNAME: "conformance", OCI_PASSWORD: "secret" }
-
-interface Configuration {
-  readonly name: string
-  readonly args: (folder: string) => ReadonlyArray<string>
-  readonly environment?: Readonly<Record<string, string>>
-}
-
-const configurations: ReadonlyArray<Configuration> = [
-  { name: "in memory", args: () => [] },
-  { name: "in memory, manifests deleted first", args: () => [], environment: { OCI_DELETE_MANIFEST_BEFORE_BLOBS: "1" } },
-  { name: "in a folder", args: (folder) => ["--dir", Path.join(folder, "data")] },
-  { name: "Basic", args: () => ["--user", "conformance:secret"], environment: login },
-  { name: "tokens", args: () => ["--user", "conformance:secret", "--token"], environment: login }
-]
-
-interface Result {
-  readonly passed: number
-  readonly skipped: number
-  readonly failed: ReadonlyArray<string>
-}
-
-/** What the JUnit report of the suite says about one category. */
-const resultOf = (report: string, category: string): Result => {
-  const cases = [...report.matchAll(/<testcase name="OCI Distribution Conformance Tests ([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)]
-    .map((match) => ({ name: match[1] ?? "", body: match[2] ?? "" }))
-    .filter(({ name }) => name.startsWith(`${category} `))
-  const failed = cases.filter(({ body }) => /<(failure|error)\b/.test(body))
-  const skipped = cases.filter(({ body }) => body.includes("<skipped"))
-  return { passed: cases.length - failed.length - skipped.length, skipped: skipped.length, failed: failed.map(({ name }) => name) }
-}
-
-const build = Effect.fn("build")(function* (folder: string) {
-  const binary = Path.join(folder, "conformance.test")
-  yield* Program.run("go", ["-C", import.meta.dirname, "test", "-mod=mod", "-c", "-o", binary, suite])
-  return binary
+const header = Effect.fnUntraced(function* (...names: ReadonlyArray<string>) {
+  yield* row(...names)
+  yield* Console.log(`|${"---|".repeat(names.length)}`)
 })
 
-const runOne = Effect.fn("runOne")(function* (binary: string, folder: string, { args, environment }: Configuration) {
-  yield* Effect.promise(() => mkdir(folder, { recursive: true }))
-  const server = yield* Serve.start(args(folder))
-  // The report goes where the suite runs, and says what its status would.
-  yield* Effect.ignore(
-    Program.run("sh", ["-c", 'cd "$1" && exec "$2"', "sh", folder, binary], {
-      OCI_ROOT_URL: server.url,
-      OCI_NAMESPACE: "conformance/one",
-      OCI_CROSSMOUNT_NAMESPACE: "conformance/two",
-      OCI_AUTOMATIC_CROSSMOUNT: "1",
-      OCI_TEST_PULL: "1",
-      OCI_TEST_PUSH: "1",
-      OCI_TEST_CONTENT_DISCOVERY: "1",
-      OCI_TEST_CONTENT_MANAGEMENT: "1",
-      ...environment
-    })
-  )
-  return yield* Effect.promise(() => readFile(Path.join(folder, "junit.xml"), "utf8"))
-}, Effect.scoped)
+const failIf = (problems: number) =>
+  problems > 0 ? new Program.ProgramError({ message: `conformance: ${problems} problems` }) : Effect.void
 
-const program = Effect.gen(function* () {
-  const folder = yield* Folder.temporary("conformance")
-  const binary = yield* build(folder)
+const runOld = Effect.fnUntraced(function* (folder: string) {
+  const binary = yield* OldSuite.build(folder)
   let failures = 0
-  for (const [index, configuration] of configurations.entries()) {
-    const report = yield* runOne(binary, Path.join(folder, String(index)), configuration)
-    for (const category of categories) {
-      const { failed, passed, skipped } = resultOf(report, category)
-      if (passed + failed.length === 0) return yield* Effect.dieMessage(`no test of ${category} has run`)
-      yield* Console.log(`| ${configuration.name} | ${category} | ${passed} | ${skipped} | ${failed.length} |`)
+  yield* header("registry", "category", "passed", "skipped", "failed")
+  for (const [index, configuration] of OldSuite.configurations.entries()) {
+    const results = yield* OldSuite.run(binary, Path.join(folder, String(index)), configuration)
+    for (const [category, { failed, passed, skipped }] of results.map((result, at) => [OldSuite.categories[at] ?? "", result] as const)) {
+      yield* row(configuration.name, category, passed, skipped, failed.length)
+      if (passed + failed.length === 0) return yield* new Program.ProgramError({ message: `no test of ${category} has run` })
       yield* Effect.forEach(failed, (name) => Console.log(`  failed: ${name}`))
       failures += failed.length
     }
   }
-  if (failures > 0) return yield* Effect.dieMessage(`${failures} conformance tests failed`)
-}).pipe(Effect.scoped)
+  yield* failIf(failures)
+})
+
+/** Which categories passed somewhere, and which did nowhere. */
+const tellCategories = (version: Suite.Version, results: ReadonlyArray<Suite.Result>) => {
+  const names = [...new Set(results.flatMap(({ categories }) => [...categories.keys()]))]
+  const missing = names.filter((name) => !results.some(({ categories }) => categories.get(name) === "Pass"))
+  return Console.log(`${version}: ${names.length - missing.length} categories passed, not in this version: ${missing.join(", ") || "none"}`)
+}
+
+const runNew = Effect.fnUntraced(function* ({ binary, version: built }: Suite.Built, folder: string) {
+  yield* Console.log(`the suite is ${built}\n`)
+  yield* header("registry", "version", "passed", "skipped", "failed", "disabled")
+  const byVersion = new Map<Suite.Version, ReadonlyArray<Suite.Result>>()
+  let problems = 0
+  for (const [index, configuration] of Suite.configurations.entries()) {
+    for (const version of Suite.versions) {
+      const result = yield* Suite.run(binary, Path.join(folder, `${index}-${version}`), configuration, version)
+      yield* row(configuration.name, version, result.passed, result.skipped, result.failed, result.disabled)
+      yield* Effect.forEach(result.problems, (problem) => Console.log(`  ${problem}`))
+      problems += result.problems.length
+      byVersion.set(version, [...(byVersion.get(version) ?? []), result])
+    }
+  }
+  yield* Console.log("")
+  for (const [version, results] of byVersion) yield* tellCategories(version, results)
+  yield* failIf(problems)
+})
+
+const warning = (reason: string) => `
+*** The newest suite cannot be had from the module proxy:
+${[...new Set(reason.trim().split("\n"))].join("\n")}
+*** What follows is the OLD suite of 2023, which knows the specification 1.1.0-rc2 only. For the present one set OCI_CONFORMANCE_DIR to the folder
+*** conformance/ of a checkout of opencontainers/distribution-spec.
+`
+
+/** The present suite, or none where nobody gives it. */
+const newest = (folder: string) => {
+  const checkout = process.env["OCI_CONFORMANCE_DIR"]
+  return checkout !== undefined && checkout !== ""
+    ? Effect.asSome(Suite.buildCheckout(checkout, folder))
+    : Effect.catchTag(Effect.asSome(Suite.buildNewest(folder)), "ProgramError", ({ message }) =>
+        Effect.as(Console.error(warning(message)), Option.none<Suite.Built>())
+      )
+}
+
+const program = Effect.gen(function* () {
+  if (!Program.has("go")) {
+    return yield* new Program.ProgramError({
+      message: "the conformance suite is a Go program, and go is not on the PATH: https://go.dev/doc/install"
+    })
+  }
+  const folder = yield* Folder.temporary("conformance")
+  const built = settings.old ? Option.none() : yield* newest(folder)
+  yield* Option.match(built, { onNone: () => runOld(folder), onSome: (suite) => runNew(suite, folder) })
+}).pipe(
+  Effect.scoped,
+  Effect.catchTag("ProgramError", ({ message }) =>
+    Effect.zipRight(
+      Console.error(message),
+      Effect.sync(() => (process.exitCode = 1))
+    )
+  )
+)
 
 NodeRuntime.runMain(program)
