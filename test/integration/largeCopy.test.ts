@@ -42,19 +42,19 @@ const requireSpace = Effect.fnUntraced(function* (sizeBytes: number) {
 
 const repositoryAt = (host: string, name: string) => Effect.flatMap(Reference.parseRepository(`${host}/${name}`), RemoteRepository.make)
 
-/** An image copied by a process of its own from one registry to another. */
+/** An image copied by a process of its own, in little memory, from one registry to another. */
 const copied = Effect.fnUntraced(function* (layerSizes: ReadonlyArray<number>) {
   yield* requireSpace(layerSizes.reduce((sum, size) => sum + size))
   const registries = yield* Effect.all({ from: DockerRegistry.make(), to: DockerRegistry.make() }, { concurrency: 2 })
   const source = yield* repositoryAt(registries.from.host, "team/large")
   const target = yield* repositoryAt(registries.to.host, "mirror/large")
   const manifest = yield* Samples.pushLarge(source, "v1", layerSizes)
-  const report = yield* CopyProcess.run({ from: source.label, to: target.label, tags: ["v1"] })
-  const { completeBytes, millis, peakRssBytes } = report
+  const { completeBytes, done, millis, peakRssBytes } = yield* CopyProcess.run({ from: source.label, to: target.label, tags: ["v1"] })
   yield* Console.log(`${layerSizes.length} layers, ${inMebibytes(completeBytes)} in ${millis} ms, peak memory ${inMebibytes(peakRssBytes)}`)
   assert.strictEqual((yield* target.resolve("v1")).digest, manifest.digest)
-  assert.strictEqual(report.done, layerSizes.length + 2)
-  return { registries, source, target, manifest, report }
+  assert.strictEqual(done, layerSizes.length + 2)
+  assert.isBelow(peakRssBytes, maxPeakRssBytes)
+  return { registries, source, target, manifest }
 })
 
 describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Copy of large images", () => {
@@ -63,7 +63,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
     timeout: 60_000
   })((it) => {
     it.scoped(
-      "one large layer, byte for byte; again without moving it",
+      "one large layer, byte for byte and in little memory; again without moving it",
       () =>
         Effect.gen(function* () {
           const { registries, source, target, manifest } = yield* copied([layerBytes])
@@ -80,9 +80,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
       "several large layers at once in little memory",
       () =>
         Effect.gen(function* () {
-          const { report, target } = yield* copied(Array.from({ length: layers }, () => Math.floor(imageBytes / layers)))
+          const { target } = yield* copied(Array.from({ length: layers }, () => Math.floor(imageBytes / layers)))
           assert.deepStrictEqual((yield* Places.lookAt(target, "v1")).missing, [])
-          assert.isBelow(report.peakRssBytes, maxPeakRssBytes)
         }),
       timeoutFor(imageBytes)
     )
