@@ -30,7 +30,7 @@ import type * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { blobTags, type GetBlobError } from "./internal/errors.ts"
 
 /**
- * - `maxResumes`: how often in a row a body may break without one more byte, default 5
+ * - `maxResumes`: how often in a row a body may break without one more byte; as the retry policy has it when absent
  * - `foreignUrls`: whether the descriptor's `urls` are asked when the registry does not have the blob, default yes
  * - `partial`: the first bytes of the blob, kept by an earlier download; they are hashed, and only what follows is fetched and given out
  *
@@ -171,7 +171,7 @@ const download = (
     // A connection that is opened in the middle belongs to the same span.
     const context = yield* Effect.context<never>()
     let hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
-    const maxResumes = options.maxResumes ?? 5
+    const maxResumes = options.maxResumes ?? transport.retryPolicy.maxResumes
     const candidates = sources(place, descriptor, options)
 
     let sizeBytes = descriptor?.size
@@ -351,7 +351,7 @@ export const streamRange = (
     })
     return Stream.catchAll(counted, (error) => {
       const again = reached > offset ? 1 : fruitless + 1
-      if (error._tag !== "TransportError" || again > (options.maxResumes ?? 5)) return Stream.fail(error)
+      if (error._tag !== "TransportError" || again > (options.maxResumes ?? transport.retryPolicy.maxResumes)) return Stream.fail(error)
       return Stream.unwrap(Effect.as(rest(again), from(reached, again)))
     })
   }

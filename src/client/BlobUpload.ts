@@ -9,6 +9,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as PullStream from "../http/internal/pullStream.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
@@ -25,14 +26,15 @@ import * as Content from "./internal/uploadContent.ts"
 import * as Once from "./internal/uploadOnce.ts"
 import * as UploadPlans from "./internal/uploadPlan.ts"
 import * as Slot from "./internal/uploadSlot.ts"
+import * as UploadSource from "./internal/uploadSource.ts"
 import * as Transfer from "./internal/uploadTransfer.ts"
 
 /**
  * The content of a blob.
  *
  * - bytes in memory
- * - a stream that gives the same bytes each time it is run
- * - `{ from }`: a stream from an offset on, so that a resumed upload reads only what is missing (files)
+ * - a stream that gives the same bytes each time it is run; it is run again only when a registry has lost more than was kept, 4 MiB
+ * - `{ from }`: a stream from an offset on, so that even then only what is missing is read (files)
  * - `{ once }`: a stream that can be run once; it leaves in chunks that are kept until the registry has them, at most two at a time. Where the
  *   plan is `single` or `streamed`, or the registry takes no chunks, it leaves in one request, and a connection that breaks is `UploadFailed`
  *
@@ -55,7 +57,7 @@ export interface UploadSession {
  *   an ordinary upload
  * - `checkExists`: whether the registry is asked for the blob first, default yes
  * - `plan`, `chunkBytes`: instead of the host's settings
- * - `maxResumes`: how often in a row sending may fail without one more byte being stored, default 5
+ * - `maxResumes`: how often in a row sending may fail without one more byte being stored; as the retry policy has it when absent
  * - `onBytes`: told how many bytes leave, those that are sent again included
  * - `session`: an upload to go on with; `onSession`: told where the upload is, to keep it; `keepSession`: an upload that fails or is
  *   interrupted is not cancelled
@@ -130,9 +132,9 @@ const provide = <E, R>(source: Source<E, R>, context: Context.Context<R>): Sourc
   return PullStream.provideContext(source, context)
 }
 
-const transferOptions = (settings: HostSettings, options: Options): Transfer.Options => ({
+const transferOptions = (transport: Transport, settings: HostSettings, options: Options): Transfer.Options => ({
   chunkBytes: options.chunkBytes ?? settings.chunkBytes,
-  maxResumes: options.maxResumes,
+  maxResumes: options.maxResumes ?? transport.retryPolicy.maxResumes,
   onSession: options.onSession
 })
 
@@ -153,13 +155,19 @@ const sizeMismatch = ({ repository, descriptor }: Pick<Task<never>, "repository"
   new SizeMismatch({ ...originOf(repository), expected: descriptor.size, actual })
 
 /** Content that is not to leave in chunks of its own, as it can be read. */
-const contentOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => void): Content.Content<E> => {
-  if (source instanceof Uint8Array) return Content.fromBytes(source, onBytes)
+const partOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => void): Effect.Effect<Transfer.Part<E>, never, Scope.Scope> => {
+  const { digest, size } = task.descriptor
+  if (source instanceof Uint8Array) return Effect.succeed({ content: Content.fromBytes(source, onBytes), digest })
+  const common = { sizeBytes: size, onBytes, mismatch: (actual: number) => sizeMismatch(task, actual) }
+  if ("once" in source) {
+    return Effect.succeed({ content: Content.fromStream({ ...common, open: () => source.once, seeks: false, replayable: false }), digest })
+  }
   const seeks = "from" in source
-  const replayable = !("once" in source)
-  const open = "from" in source ? source.from : () => ("once" in source ? source.once : source)
-  const mismatch = (actual: number) => sizeMismatch(task, actual)
-  return Content.fromStream({ sizeBytes: task.descriptor.size, open, seeks, replayable, mismatch, onBytes })
+  return Effect.map(UploadSource.make(seeks ? source.from : () => source, seeks), ({ from, reached, ready }) => {
+    // A source that ends before the offset it was asked for has not reached it.
+    const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
+    return { content: Content.fromStream({ ...common, open: from, seeks: true, replayable: true, mismatch }), digest, ready }
+  })
 }
 
 const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, onBytes: (count: number) => void) =>
@@ -192,7 +200,7 @@ const sendAll = <E>(task: Task<E>, onBytes: (count: number) => void): Effect.Eff
   } else {
     transfer.choose(UploadPlans.plansFor(wanted, learned, registry, descriptor.size))
   }
-  return transfer.send({ content: contentOf(task, onBytes), digest: descriptor.digest })
+  return Effect.scoped(Effect.flatMap(partOf(task, onBytes), transfer.send))
 }
 
 /** Goes on with a kept session, wherever the registry says it is. */
@@ -241,7 +249,7 @@ export const put = <E = never, R = never>(
     const settings = transport.settings(repository.registry)
     const mountFrom = Begin.mountable(learned, repository, options.mountFrom ?? [])
     const place = { transport, repository, operation: "putBlob", mountFrom }
-    const transfer = Transfer.make(place, Digest.algorithm(descriptor.digest), learned, transferOptions(settings, options))
+    const transfer = Transfer.make(place, Digest.algorithm(descriptor.digest), learned, transferOptions(transport, settings, options))
     const task = { transfer, learned, settings, repository, descriptor, source: provide(source, context), options }
     return yield* Effect.onExit(run(task), (exit) => transfer.slot.end(options.keepSession === true && Exit.isFailure(exit)))
   })
@@ -265,7 +273,7 @@ export const putStream = <E = never, R = never>(
     const algorithm = options.algorithm ?? "sha256"
     const hasher = yield* Digest.hasher(algorithm)
     const place = { transport, repository, operation: "putBlobStream", mountFrom: [] }
-    const transfer = Transfer.make(place, algorithm, learned, transferOptions(settings, options))
+    const transfer = Transfer.make(place, algorithm, learned, transferOptions(transport, settings, options))
     const bytes = counter(options.onBytes)
     const sending = Effect.gen(function* () {
       yield* transfer.start

@@ -83,6 +83,8 @@ export interface Service {
   ) => HttpClient.HttpClient.With<TransportFailure, Scope.Scope>
   /** The settings of a registry's host. */
   readonly settings: (registry: string) => HostSettings
+  /** How requests are retried; whoever moves content in several requests goes by it too. */
+  readonly retryPolicy: RetryPolicy.Service
   /** What the registry last said about its rate limits. */
   readonly rateLimit: (registry: string) => Effect.Effect<Option.Option<RateLimit>>
   /** What registries say about their rate limits, as they say it; the slowest reader misses the oldest. */

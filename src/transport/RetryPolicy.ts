@@ -42,6 +42,8 @@ export interface Options {
   readonly maxRetryAfter?: Duration.DurationInput | undefined
   /** Refusals with `Retry-After` that are waited out besides the schedule's attempts. Default 10. */
   readonly maxThrottled?: number | undefined
+  /** How often in a row content on its way may break off without one more byte being moved; after each byte it counts anew. Default 5. */
+  readonly maxResumes?: number | undefined
 }
 
 /** @since 0.1.0 */
@@ -51,6 +53,7 @@ export interface Service {
   readonly retriesError: (method: string, error: TransportError) => boolean
   readonly maxRetryAfter: Duration.Duration
   readonly maxThrottled: number
+  readonly maxResumes: number
 }
 
 /** @since 0.1.0 */
@@ -93,15 +96,28 @@ export const make = (options: Options = {}): Service => {
     retriesStatus: (method, status) => methods.has(method) && statuses.has(status),
     retriesError: (method, error) => methods.has(method) && accepts(error),
     maxRetryAfter: Duration.decode(options.maxRetryAfter ?? "5 minutes"),
-    maxThrottled: options.maxThrottled ?? 10
+    maxThrottled: options.maxThrottled ?? 10,
+    maxResumes: options.maxResumes ?? 5
   }
 }
 
 /** @since 0.1.0 */
 export const layer = (options: Options = {}): Layer.Layer<RetryPolicy> => Layer.succeed(RetryPolicy, make(options))
 
-/** Every request is sent once. @since 0.1.0 */
+/**
+ * For networks that fail more often than not, and for work nobody sits and waits for: fifteen attempts, 250 ms doubling to 10 s with half of it
+ * by chance, a hundred waits that the registry asks for, and content that breaks off twenty times in a row.
+ *
+ * @since 0.1.0
+ */
+export const patient: Options = {
+  schedule: backoff({ initial: "250 millis", factor: 2, jitter: 0.5, attempts: 15, cap: "10 seconds" }),
+  maxThrottled: 100,
+  maxResumes: 20
+}
+
+/** Every request is sent once; content that breaks off is gone on with. @since 0.1.0 */
 export const none: Service = make({ schedule: Schedule.stop, statuses: [], methods: [], maxThrottled: 0 })
 
-/** Every request is sent once. @since 0.1.0 */
+/** Every request is sent once; content that breaks off is gone on with. @since 0.1.0 */
 export const layerNone: Layer.Layer<RetryPolicy> = Layer.succeed(RetryPolicy, none)

@@ -156,6 +156,16 @@ describe("BlobDownload", () => {
     }).pipe(Effect.provide(Registries.layer({ rules: [{ match: blobs, fault: Fault.cutResponseAt(0) }] })))
   )
 
+  it.effect("gives up by the retry policy, where nothing else is said", () =>
+    Effect.gen(function* () {
+      const blob = yield* seed
+      const fiber = yield* Effect.fork(Effect.flip(download(blob)))
+      yield* TestClock.adjust("1 minute")
+      expect((yield* Fiber.join(fiber))._tag).toBe("TransportError")
+      expect((yield* blobRequests).length).toBe(9)
+    }).pipe(Effect.provide(Registries.layer({ retry: { maxResumes: 8 }, rules: [{ match: blobs, fault: Fault.cutResponseAt(0) }] })))
+  )
+
   it.effect("does not count cuts that come with progress", () =>
     Effect.gen(function* () {
       const blob = yield* seed

@@ -18,6 +18,7 @@ import * as Quirks from "../../src/testing/Quirks.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
+import { whileTimePasses } from "../support/ScriptedHttp.ts"
 import * as Uploads from "../support/Uploads.ts"
 import { bytesOf, descriptorOf, lines, onceOnly, openUploads, pieces, put, putStream, ranges, repository } from "../support/Uploads.ts"
 
@@ -597,7 +598,7 @@ describe("BlobUpload", () => {
           const registry = yield* MemoryRegistry.MemoryRegistry
           yield* registry.reset
           yield* Uploads.setRules({ match: { method: "PATCH", skip: 2, count: 1 }, fault: Fault.reset })
-          const result = yield* put(content, source(content), { plan: "chunked", chunkBytes: 50 })
+          const result = yield* whileTimePasses(put(content, source(content), { plan: "chunked", chunkBytes: 50 }))
           expect(result.outcome).toBe("uploaded")
           expect(yield* Uploads.holds(content)).toBe(true)
           expect((yield* Uploads.requests("POST")).length).toBe(1)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -217,6 +218,67 @@ describe("uploads that break off", () => {
       }).pipe(Effect.provide(Registries.layer()))
     )
 
+    it.effect("by the retry policy, where nothing else is said", () =>
+      Effect.gen(function* () {
+        yield* Uploads.setRules({ match: withContent, fault: Fault.cutRequestAt(0) })
+        expect((yield* Effect.flip(whileTimePasses(put(content))))._tag).toBe("TransportError")
+        expect((yield* Uploads.requests("PUT")).length).toBe(9)
+      }).pipe(Effect.provide(Registries.layer({ retry: { maxResumes: 8 } })))
+    )
+
+    it.effect("a stream is read once, and begun again only when the registry forgot more than was kept", () =>
+      Effect.gen(function* () {
+        const piece = 512 * 1024
+        const large = bytesOf(24 * piece)
+        let runs = 0
+        const source = Stream.suspend(() => {
+          runs++
+          return pieces(large, piece)
+        })
+        for (const offset of [3 * piece, 20 * piece, 23 * piece + 1]) {
+          runs = 0
+          yield* reset
+          yield* Uploads.setRules({ match: { ...withContent, count: 1 }, fault: Fault.cutRequestAt(offset) })
+          expect((yield* whileTimePasses(put(large, source))).outcome).toBe("uploaded")
+          expect(yield* bytesReceived).toBe(large.byteLength)
+          expect(runs).toBe(1)
+        }
+        runs = 0
+        yield* reset
+        yield* Uploads.setRules(
+          { match: { ...withContent, count: 1 }, fault: Fault.cutRequestAt(20 * piece) },
+          { match: { path: /uploads\/./, method: "GET", count: 1 }, fault: Fault.respond(404) }
+        )
+        expect((yield* whileTimePasses(put(large, source))).outcome).toBe("uploaded")
+        expect(yield* holds(large)).toBe(true)
+        expect(runs).toBe(2)
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
+    it.effect("a request sets out when its first bytes are there", () =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const fiber = yield* Effect.fork(put(content, Stream.fromEffect(Effect.as(Deferred.await(gate), content))))
+        yield* TestClock.adjust("10 seconds")
+        expect(yield* lines).toEqual(["HEAD 404", "POST 202"])
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(fiber)
+        expect(yield* lines).toEqual(["HEAD 404", "POST 202", "PUT 201"])
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
+    it.effect("an upload that the registry knows and does not want to go on with is cancelled", () =>
+      Effect.gen(function* () {
+        yield* Uploads.setRules(
+          { match: { method: "PUT", count: 1 }, fault: Fault.reset },
+          { match: { path: /uploads\/./, method: "GET", count: 1 }, fault: Fault.respond(416) }
+        )
+        yield* whileTimePasses(put(content))
+        expect(yield* holds(content)).toBe(true)
+        expect(yield* openUploads).toBe(0)
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
     it.effect("what is denied is not tried again", () =>
       Effect.gen(function* () {
         yield* Uploads.setRules({ match: withContent, fault: Fault.respond(403) })
@@ -426,11 +488,13 @@ describe("uploads that break off", () => {
   })
 
   describe("interruption", () => {
+    /** Waits take no time on it, but a turn. */
+    const swift = Object.assign(Clock.make(), { sleep: () => Effect.yieldNow() })
     const uploads = {
       single: () => put(content, pieces(content)),
       chunked: () => put(content, pieces(content), chunked),
       "in chunks, once": () => put(content, { once: onceOnly(content) }, chunked),
-      "after a cut": () => put(content, pieces(content), chunked),
+      "after a cut": () => Effect.withClock(put(content, pieces(content), chunked), swift),
       "of unknown digest": () => putStream(onceOnly(content), { chunkBytes: 64 }),
       "as a stream": () => putStream(onceOnly(content), { plan: "streamed" })
     }

@@ -198,4 +198,34 @@ describe("RetryPolicy", () => {
     expect(policy.retriesStatus("PUT", 503)).toBe(true)
     expect(policy.retriesError("PATCH", failure("aborted", true))).toBe(false)
   })
+
+  it("is patient when asked to be", () => {
+    const usual = RetryPolicy.make()
+    const patient = RetryPolicy.make(RetryPolicy.patient)
+    expect([usual.maxThrottled, usual.maxResumes]).toEqual([10, 5])
+    expect([patient.maxThrottled, patient.maxResumes]).toEqual([100, 20])
+    expect(patient.maxRetryAfter).toEqual(usual.maxRetryAfter)
+  })
+
+  it.effect("waits longer and longer where it is patient, up to 10 s and half as much again", () =>
+    Effect.gen(function* () {
+      const driver = yield* Schedule.driver(RetryPolicy.make(RetryPolicy.patient).schedule)
+      const times: Array<number> = []
+      const loop: Effect.Effect<void> = Effect.flatMap(Effect.option(driver.next(undefined)), (next) =>
+        next._tag === "None"
+          ? Effect.void
+          : Effect.flatMap(TestClock.currentTimeMillis, (now) =>
+              Effect.zipRight(
+                Effect.sync(() => times.push(now)),
+                loop
+              )
+            )
+      )
+      const fiber = yield* Effect.fork(loop)
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(fiber)
+      const waits = times.map((time, at) => time - (times[at - 1] ?? 0))
+      expect(waits).toEqual([375, 750, 1500, 3000, 6000, 12_000, ...Array.from({ length: 8 }, () => 15_000)])
+    }).pipe(Effect.withRandom(Random.fixed([1])))
+  )
 })

@@ -14,14 +14,20 @@ import * as Slot from "./uploadSlot.ts"
 /** @internal */
 export interface Options {
   readonly chunkBytes: number
-  readonly maxResumes?: number | undefined
+  readonly maxResumes: number
   readonly onSession?: ((session: { readonly location: string; readonly offset: number }) => void) | undefined
 }
 
-/** A piece of a blob, and the digest that closes the upload at its end; without one there is more to come. @internal */
+/**
+ * A piece of a blob, and the digest that closes the upload at its end; without one there is more to come. `ready` waits for the bytes at an
+ * offset: a request that set out before them would hold a place and a token that may end meanwhile.
+ *
+ * @internal
+ */
 export interface Part<E> {
   readonly content: Content.Content<E>
   readonly digest?: Digest.Digest | undefined
+  readonly ready?: ((offset: number) => Effect.Effect<void, E>) | undefined
 }
 
 /**
@@ -50,9 +56,13 @@ export interface Transfer {
   readonly pour: <E>(content: Content.Unmeasured<E>) => Effect.Effect<void, PutBlobError | E>
 }
 
-const defaultMaxResumes = 5
-
 const longestWait = Duration.minutes(5)
+
+/**
+ * What a registry may take to notice that a connection broke, and to store what came by it: asked before that, it tells of less than it has,
+ * and refuses what is sent again.
+ */
+const settling = Duration.millis(100)
 
 /** The wait before content is sent again: what the registry asked for, else 100 ms doubling to 5 s from the second failure on. */
 const waitFor = (fruitless: number, retryAfter: Duration.Duration): Effect.Effect<void> => {
@@ -63,17 +73,23 @@ const waitFor = (fruitless: number, retryAfter: Duration.Duration): Effect.Effec
 
 const fromStart = ({ start, replayable }: Content.Content<unknown>): boolean => replayable && start === 0
 
-/** What the registry says it has; none when it does not know the upload any more. */
-const ask = (place: Session.Place, session: Session.Session) => {
-  const gone = () => Effect.succeedNone
+/** What the registry says it has; none, and no session any more, when it does not know the upload. */
+const ask = (slot: Slot.Slot, session: Session.Session) => {
+  const gone = () =>
+    Effect.sync(() => {
+      slot.set(undefined)
+      return Option.none()
+    })
+  // It knows the upload and does not want to go on with it.
+  const unfit = () => Effect.as(slot.abandon, Option.none())
   // There is no telling, where a registry has no such endpoint.
   const silent = () => Effect.succeedSome({ location: session.location, receivedBytes: undefined })
-  return Effect.catchTags(Effect.asSome(Session.status(place, session)), {
+  return Effect.catchTags(Effect.asSome(Session.status(slot.place(), session)), {
     BlobUploadUnknown: gone,
-    BlobUploadInvalid: gone,
     BlobUnknown: gone,
     NameUnknown: gone,
-    RangeInvalid: gone,
+    BlobUploadInvalid: unfit,
+    RangeInvalid: unfit,
     Unsupported: silent,
     UnknownRegistryError: silent
   })
@@ -82,7 +98,7 @@ const ask = (place: Session.Place, session: Session.Session) => {
 /** @internal */
 export const make = (place: Session.Place, algorithm: string, learned: UploadPlans.Memory, options: Options): Transfer => {
   const { registry } = place.repository
-  const maxResumes = options.maxResumes ?? defaultMaxResumes
+  const { maxResumes } = options
   let plans: ReadonlyArray<UploadPlans.Plan> = ["single"]
   const refusedPlans = new Set<UploadPlans.Plan>()
   let chunkBytes = UploadPlans.chunkBytesFor(options.chunkBytes, learned, registry)
@@ -130,8 +146,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   /** Asks the registry how far it got; true when it turns out to have the whole blob. */
   const recover = Effect.fnUntraced(function* ({ content, digest }: Part<unknown>, refusedOffset: number | undefined) {
     const session = slot.current()
-    const asked = session === undefined ? Option.none() : yield* ask(slot.place(), session)
-    if (Option.isNone(asked)) slot.set(undefined)
+    const asked = session === undefined ? Option.none() : yield* ask(slot, session)
     const receivedBytes = Option.getOrUndefined(asked)?.receivedBytes
     if (receivedBytes === undefined && digest !== undefined && (yield* existsForUpload(slot.place(), digest))) return true
     if (session !== undefined && Option.isSome(asked)) {
@@ -207,7 +222,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   })
 
   const broke = (part: Part<unknown>, error: PutBlobError): Effect.Effect<boolean, PutBlobError> =>
-    error._tag === "TransportError" ? again(error, undefined, recover(part, undefined)) : Effect.fail(error)
+    error._tag === "TransportError" ? again(error, settling, recover(part, undefined)) : Effect.fail(error)
 
   const closed = Effect.sync(() => {
     slot.set(undefined)
@@ -222,9 +237,10 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   /** Sends the rest of a part or the next chunk of it; true when the blob is stored. */
   const turn = <E>(part: Part<E>): Effect.Effect<boolean, PutBlobError | SizeMismatch | E> =>
     Effect.gen(function* () {
-      const { content, digest } = part
+      const { content, digest, ready } = part
       const session = yield* currentSession
       const left = content.end - session.offset
+      if (left > 0 && ready !== undefined) yield* ready(session.offset)
       const length = plan() === "chunked" ? UploadPlans.pieceLength(left, chunkBytes, session.minChunkBytes) : left
       const piece: Session.Piece = {
         body: content.body(session.offset, length),

@@ -186,6 +186,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
     httpClient: (resource: Keychain.Resource, scopes: ReadonlyArray<string>) => RawClient.make(execute, resource, scopes),
     ping: (registry: string) => Effect.map(origin(registry).connection, (connection) => connection.ping),
     settings: hosts.get,
+    retryPolicy: policy,
     rateLimit: (registry: string) => notices.rateLimit(nameOf(registry)),
     rateLimits: notices.rateLimits,
     warnings: notices.warnings

@@ -1,0 +1,177 @@
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as PullStream from "../../http/internal/pullStream.ts"
+
+/**
+ * Content that is read once, however often the requests break that send it. Its last bytes are kept, for what was on its way when a
+ * connection broke; only what lies further back is read again.
+ *
+ * @internal
+ */
+export interface UploadSource<E> {
+  /** The bytes from `offset` on. Whoever runs it takes over: who ran it before gets nothing more. */
+  readonly from: (offset: number) => Stream.Stream<Uint8Array, E>
+  /** Waits until there is a byte at `offset`, or the end. */
+  readonly ready: (offset: number) => Effect.Effect<void, E>
+  /** How far it was read. */
+  readonly reached: () => number
+}
+
+/** More than a connection has on its way in the buffers of both ends and of the network. */
+const keptBytes = 4 * 1024 * 1024
+
+type Bytes = Chunk.Chunk<Uint8Array>
+
+/** The last bytes of what was read. */
+class Tail {
+  private blocks: Array<Uint8Array> = []
+  start: number
+  end: number
+
+  constructor(position: number) {
+    this.start = position
+    this.end = position
+  }
+
+  add(chunk: Bytes): void {
+    for (const bytes of chunk) {
+      this.blocks.push(bytes)
+      this.end += bytes.byteLength
+    }
+  }
+
+  /** Forgets what lies further back than is kept; in steps, since what stays is moved. */
+  trim(): void {
+    if (this.end - this.start < 2 * keptBytes) return
+    let count = 0
+    for (const { byteLength } of this.blocks) {
+      if (this.end - this.start - byteLength < keptBytes) break
+      this.start += byteLength
+      count++
+    }
+    this.blocks = this.blocks.slice(count)
+  }
+
+  /** From a position that is kept to the end. */
+  from(position: number): Bytes {
+    const wanted: Array<Uint8Array> = []
+    let start = this.end
+    for (let index = this.blocks.length - 1; index >= 0 && start > position; index--) {
+      const block = this.blocks[index] ?? new Uint8Array(0)
+      start -= block.byteLength
+      wanted.push(start < position ? block.subarray(position - start) : block)
+    }
+    return Chunk.unsafeFromArray(wanted.reverse())
+  }
+}
+
+/**
+ * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0.
+ *
+ * @internal
+ */
+export const make = <E>(
+  open: (offset: number) => Stream.Stream<Uint8Array, E>,
+  seeks: boolean
+): Effect.Effect<UploadSource<E>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    let tail = new Tail(0)
+    let reading: { readonly pull: PullStream.Pull<E>; readonly scope: Scope.CloseableScope } | undefined
+    let end: Cause.Cause<Option.Option<E>> | undefined
+    let step: Fiber.RuntimeFiber<void> | undefined
+    let readers = 0
+
+    const begin = Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      reading = { pull: Effect.fail(Option.none()), scope }
+      const pull = yield* Effect.mapError(Scope.extend(PullStream.open(open(tail.end)), scope), Option.some)
+      reading = { pull, scope }
+      return pull
+    })
+
+    const read = Effect.suspend(() => {
+      // Whoever reads stands at the end: nothing is forgotten that was not given out.
+      tail.trim()
+      return reading?.pull ?? Effect.flatten(begin)
+    }).pipe(
+      Effect.matchCause({
+        onSuccess: (chunk) => tail.add(chunk),
+        onFailure: (cause) => {
+          end = cause
+        }
+      }),
+      Effect.interruptible
+    )
+
+    /** Reads on, in a fiber that the end of a request does not interrupt: a stream does not stand that in the middle of a step. */
+    const more = Effect.async<void>((resume) => {
+      const fiber = step ?? fork(read)
+      step = fiber
+      const done = () => {
+        if (step === fiber) step = undefined
+        resume(Effect.void)
+      }
+      fiber.addObserver(done)
+      return Effect.sync(() => fiber.removeObserver(done))
+    })
+
+    const close = Effect.uninterruptible(
+      Effect.suspend(() => {
+        const old = reading
+        const stop = step === undefined ? Effect.void : Fiber.interrupt(step)
+        return Effect.zipRight(stop, old === undefined ? Effect.void : Scope.close(old.scope, Exit.void))
+      })
+    )
+    yield* Effect.addFinalizer(() => close)
+
+    /** Begins anew where the position is not kept and will not come. */
+    const seek = (position: number) =>
+      Effect.suspend(() => {
+        if (position >= tail.start && (position <= tail.end || !seeks)) return Effect.void
+        const reset = Effect.map(close, () => {
+          step = undefined
+          reading = undefined
+          end = undefined
+          tail = new Tail(seeks ? position : 0)
+        })
+        return Effect.uninterruptible(reset)
+      })
+
+    const pullFrom = (offset: number): PullStream.Pull<E> => {
+      const reader = ++readers
+      let position = offset
+      const next: PullStream.Pull<E> = Effect.suspend(() => {
+        if (reader !== readers) return Effect.never
+        if (position < tail.start) return Effect.zipRight(seek(position), next)
+        if (position < tail.end) {
+          const chunk = tail.from(position)
+          position = tail.end
+          return Effect.succeed(chunk)
+        }
+        return end === undefined ? Effect.zipRight(more, next) : Effect.failCause(end)
+      })
+      return next
+    }
+
+    const there = (position: number): Effect.Effect<void, E> =>
+      Effect.suspend(() => {
+        if (position < tail.end) return Effect.void
+        if (end === undefined) return Effect.zipRight(more, there(position))
+        const failure = Cause.flipCauseOption(end)
+        return Option.isNone(failure) ? Effect.void : Effect.failCause(failure.value)
+      })
+
+    return {
+      from: (offset) => PullStream.make(() => Effect.map(seek(offset), () => pullFrom(offset))),
+      ready: (offset) => Effect.zipRight(seek(offset), there(offset)),
+      reached: () => tail.end
+    }
+  })
