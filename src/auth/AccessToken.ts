@@ -9,7 +9,8 @@ import * as Redacted from "effect/Redacted"
 
 /**
  * A token and how long it is good for. `issuedAt` and `expiresAt` are milliseconds since 1970 by our own clock; `scopes` are the scopes it
- * was given for; `refreshToken`, when there is one, asks for the next token.
+ * was given for; `refreshToken`, when there is one, asks for the next token. `announcedEnd` is the end the service told where that is before
+ * `expiresAt`: it counts with services that are seen to mean it.
  *
  * @since 0.1.0
  */
@@ -17,6 +18,7 @@ export interface AccessToken {
   readonly value: Redacted.Redacted
   readonly issuedAt: number
   readonly expiresAt: number
+  readonly announcedEnd?: number | undefined
   readonly refreshToken?: Redacted.Redacted | undefined
   readonly scopes: ReadonlyArray<string>
 }
@@ -30,12 +32,14 @@ export const make = (fields: {
   readonly value: string | Redacted.Redacted
   readonly issuedAt: number
   readonly expiresAt: number
+  readonly announcedEnd?: number | undefined
   readonly refreshToken?: string | Redacted.Redacted | undefined
   readonly scopes?: ReadonlyArray<string> | undefined
 }): AccessToken => ({
   value: redacted(fields.value),
   issuedAt: fields.issuedAt,
   expiresAt: fields.expiresAt,
+  ...(fields.announcedEnd === undefined ? {} : { announcedEnd: fields.announcedEnd }),
   ...(fields.refreshToken === undefined ? {} : { refreshToken: redacted(fields.refreshToken) }),
   scopes: fields.scopes ?? []
 })
@@ -57,6 +61,14 @@ export const refreshAt = (token: AccessToken): number =>
 /** Whether the token may still be sent at this time (milliseconds since 1970). @since 0.1.0 */
 export const isFresh = (token: AccessToken, now: number): boolean => now < refreshAt(token)
 
+/**
+ * Whether the token has come to the end that was announced for it, or to the second half of so short a life that a request's own way counts.
+ *
+ * @since 0.1.0
+ */
+export const endsAsAnnounced = (token: AccessToken, now: number): boolean =>
+  token.announcedEnd !== undefined && now >= token.announcedEnd - Math.min(maximumLeadMillis, (token.announcedEnd - token.issuedAt) / 2)
+
 /** The value of the `Authorization` header. @since 0.1.0 */
 export const authorization = (token: AccessToken): Redacted.Redacted => Redacted.make(`Bearer ${Redacted.value(token.value)}`)
 
@@ -64,9 +76,9 @@ export const authorization = (token: AccessToken): Redacted.Redacted => Redacted
 const usable = (value: unknown): value is string => typeof value === "string" && /^[\x21-\x7e]+$/.test(value)
 
 // Some services write the number as a string.
-const lifetimeMillis = (value: unknown): number => {
+const announcedMillis = (value: unknown): number => {
   const seconds = typeof value === "number" ? value : typeof value === "string" && /^\d+$/.test(value) ? Number(value) : 0
-  return Math.min(maximumLifetimeMillis, Math.max(minimumLifetimeMillis, Number.isFinite(seconds) ? seconds * 1000 : 0))
+  return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : 0
 }
 
 /**
@@ -102,13 +114,15 @@ export const decode = (
   const value = [json["access_token"], json["token"]].find((_) => _ !== undefined && _ !== null && _ !== "")
   if (value === undefined) return Either.left("the answer holds neither access_token nor token")
   if (!usable(value)) return Either.left("the answer holds a token that cannot be sent in a header")
-  const lifetime = lifetimeMillis(json["expires_in"])
+  const announced = announcedMillis(json["expires_in"])
+  const lifetime = Math.min(maximumLifetimeMillis, Math.max(minimumLifetimeMillis, announced))
   const issuedAt = issuedAtMillis(json["issued_at"], options.now, lifetime)
   return Either.right(
     make({
       value,
       issuedAt,
       expiresAt: issuedAt + lifetime,
+      announcedEnd: announced > 0 && announced < lifetime ? options.now + announced : undefined,
       refreshToken: usable(json["refresh_token"]) ? json["refresh_token"] : undefined,
       scopes: grantedScopes(json["scope"], options.scopes ?? [])
     })

@@ -101,6 +101,18 @@ describe("decode", () => {
   it("reads a lifetime written as text", () => {
     expect(decode({ token: "a", expires_in: "300" }).expiresAt).toBe(300_000)
   })
+  it("counts for a minute at least, and keeps an earlier end that was announced", () => {
+    const { announcedEnd, expiresAt } = decode({ token: "a", expires_in: 30, issued_at: "1970-01-01T00:00:01Z" }, 5000)
+    expect([expiresAt, announcedEnd]).toEqual([61_000, 35_000])
+    for (const expires_in of [undefined, 0, -1, "soon", 60, 300]) expect(decode({ token: "a", expires_in }).announcedEnd).toBeUndefined()
+  })
+  it("ends as announced ten seconds before, or in the second half of a short life", () => {
+    const ends = (issuedAt: number, announcedEnd: number | undefined, now: number) =>
+      AccessToken.endsAsAnnounced(AccessToken.make({ value: "a", issuedAt, expiresAt: 60_000, announcedEnd }), now)
+    expect([19_999, 20_000].map((now) => ends(0, 30_000, now))).toEqual([false, true])
+    expect([499, 500].map((now) => ends(0, 1000, now))).toEqual([false, true])
+    expect(ends(0, undefined, 100_000)).toBe(false)
+  })
   it.each([
     ["in the future", "1970-01-02T00:00:00Z"],
     ["in no form", "yesterday"],

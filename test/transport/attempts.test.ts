@@ -354,6 +354,26 @@ describe("attempts", () => {
       )
     )
 
+    it.effect("is asked again for a request that is itself sent once", () =>
+      Effect.gen(function* () {
+        yield* seed
+        const faults = yield* FaultyHttp.FaultyHttp
+        const upload = { method: "POST" as const, path: `/v2/${repository}/blobs/uploads/`, scopes: [`repository:${repository}:pull,push`] }
+        for (const once of [{ retry: false }, { body: HttpBody.empty, replayable: false }]) {
+          yield* TestClock.adjust("10 minutes")
+          yield* faults.setRules([
+            { match: { ...tokens, count: 1 }, fault: Fault.respond(503) },
+            { match: { ...tokens, count: 1 }, fault: Fault.reset }
+          ])
+          expect(yield* during("10 seconds", statusOf({ ...upload, ...once }))).toBe(202)
+          expect(yield* faults.counts).toEqual([1, 1])
+          yield* faults.setRules([{ match: { method: "POST" }, fault: Fault.reset }])
+          expect((yield* Effect.flip(statusOf({ ...upload, ...once })))._tag).toBe("TransportError")
+          expect(yield* faults.counts).toEqual([1])
+        }
+      }).pipe(Effect.provide(Registries.layer({ hosts: auth })))
+    )
+
     it.effect("and asks for time gets it", () =>
       Effect.gen(function* () {
         yield* seed

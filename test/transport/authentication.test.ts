@@ -108,6 +108,41 @@ describe("authentication", () => {
     }).pipe(Effect.provide(Registries.layer({ hosts: bearer({ expiresIn: "5 minutes" }), keychain })))
   )
 
+  it.effect("a token that ends within the minute is replaced when it was refused, and from then on before", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      yield* seed
+      yield* statusOf()
+      const later = Effect.gen(function* () {
+        yield* TestClock.adjust("600 millis")
+        yield* registry.clearRequests
+        expect(yield* statusOf()).toBe(200)
+        return yield* asked
+      })
+      expect(yield* later).toEqual(["GET manifest Bearer 200"])
+      expect(yield* later).toEqual(["GET manifest Bearer 401", "GET token Basic 200", "GET manifest Bearer 200"])
+      // Half a second is what a request may take on its way.
+      for (let time = 0; time < 3; time++) expect(yield* later).toEqual(["GET token Basic 200", "GET manifest Bearer 200"])
+    }).pipe(Effect.provide(Registries.layer({ hosts: bearer({ expiresIn: "1 seconds" }), keychain })))
+  )
+
+  it.effect("a token that ends on the way is replaced, three times at most", () => {
+    const slow = Fault.custom("slow", ({ execute, request }) => Effect.delay(execute(request), "2 seconds"))
+    return Effect.gen(function* () {
+      yield* seed
+      const faults = yield* FaultyHttp.FaultyHttp
+      for (const [count, status] of [
+        [2, 200],
+        [3, 200],
+        [4, 401]
+      ] as const) {
+        yield* faults.setRules([{ match: { path: /manifests/, count }, fault: slow }])
+        expect(yield* during("1 minute", statusOf())).toBe(status)
+        expect(yield* faults.counts).toEqual([count])
+      }
+    }).pipe(Effect.provide(Registries.layer({ hosts: bearer({ expiresIn: "1 seconds" }), keychain })))
+  })
+
   it.effect("a token is asked for after the wait for a pause, not before", () =>
     Effect.gen(function* () {
       yield* seed

@@ -92,6 +92,8 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
     const refreshTokens = Recent.make<Credentials.Credentials>(memory)
     const learnedScopes = Recent.make<ReadonlyArray<string>>(memory)
     const issued = Recent.make<Issued>(memory)
+    /** Whether a token was refused that had come to an end of less than the usual minute: from then on such ends are believed. */
+    let endsEarly = false
 
     const challengeError = (need: Need, reason: string) =>
       new RegistryError.ChallengeError({ registry, repository: need.repository, operation: need.context.operation, reason })
@@ -168,7 +170,10 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
           fetchedAt = now
         })
       )
-      const token = yield* options.tokenCache.get(key, fetching)
+      const kept = yield* options.tokenCache.get(key, fetching)
+      const ended = fetchedAt === undefined && endsEarly && AccessToken.endsAsAnnounced(kept, yield* Clock.currentTimeMillis)
+      if (ended) yield* options.tokenCache.invalidate(key, kept)
+      const token = ended ? yield* options.tokenCache.get(key, fetching) : kept
       const text = Redacted.value(token.value)
       const before = issued.get(text)
       const mark = answered === undefined || fetchedAt === undefined ? before?.answered : { at: fetchedAt, widened: answered.widened }
@@ -226,7 +231,10 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       const held = previous?.key.scopes ?? scopesFor(need)
       const wanted = scopesOf(asked)
       const widened = !TokenScope.covers(held, wanted)
-      const recent = previous?.answered !== undefined && now - previous.answered.at < answerLifeMillis ? previous.answered : undefined
+      const ended = previous !== undefined && AccessToken.endsAsAnnounced(previous.token, now)
+      if (ended) endsEarly = true
+      const answeredJustNow = previous?.answered !== undefined && now - previous.answered.at < answerLifeMillis
+      const recent = answeredJustNow && !ended ? previous.answered : undefined
       // The rejected token was itself the answer to a 401: only scopes nobody had asked for yet are worth another try, and those once.
       if (recent !== undefined && (recent.widened || !widened)) return Option.none<Redacted.Redacted>()
       const scopes = nextScopes(held, wanted, challenge.parameters["error"])

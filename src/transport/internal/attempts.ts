@@ -17,14 +17,15 @@ export interface Options {
   readonly policy: RetryPolicy.Service
   readonly gate: HostGate
   readonly method: string
+  /** Whether the request itself may be sent again. */
   readonly mayRepeat: boolean
 }
 
 /** Whether another attempt may end better. Tokens are fetched by requests of their own, which any method may repeat. */
-const isTransient = ({ policy, method }: Options, error: AuthFailure): boolean => {
+const isTransient = ({ policy, method, mayRepeat }: Options, error: AuthFailure): boolean => {
   switch (error._tag) {
     case "TransportError":
-      return policy.retriesError(error.operation === "token" ? "GET" : method, error)
+      return error.operation === "token" ? policy.retriesError("GET", error) : mayRepeat && policy.retriesError(method, error)
     case "TokenExchangeError":
       return error.retryable && error.status !== undefined && policy.retriesStatus("GET", error.status)
     case "TooManyRequests":
@@ -45,6 +46,7 @@ const hintOf = (retryAfter: Duration.Duration | undefined, longest: Duration.Dur
 /**
  * Makes attempts until one needs no other. An attempt that failed frees its connection and its place before the wait. A `Retry-After` of the
  * host is kept by its gate, so that every request to the host waits; the last answer is returned whatever its status, its body readable.
+ * A request that is sent once waits for its token all the same.
  *
  * @internal
  */
@@ -82,7 +84,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
       if (Exit.isFailure(exit)) {
         yield* Scope.close(scope, exit)
         const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
-        if (error === undefined || !mayRepeat || !isTransient(options, error)) return yield* Effect.failCause(exit.cause)
+        if (error === undefined || !isTransient(options, error)) return yield* Effect.failCause(exit.cause)
         const hint = hintOf(retryAfterOf(error), policy.maxRetryAfter)
         return (yield* next(error, hint, Effect.sleep)) ? yield* loop : yield* Effect.failCause(exit.cause)
       }
