@@ -197,7 +197,8 @@ export const make: (options: RegistryServerOptions, storage: RegistryStorage.Ser
         )
       )
       response.once("close", () => {
-        if (!response.writableFinished) fiber.unsafeInterruptAsFork(fiber.id())
+        // Of a body that broke off, what has arrived is read before its end is found: an upload keeps it.
+        if (!response.writableFinished && message.complete) fiber.unsafeInterruptAsFork(fiber.id())
       })
     })
 

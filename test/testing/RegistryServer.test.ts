@@ -118,6 +118,23 @@ layer(inMemory, { excludeTestServices: true })("in memory", (it) => {
     })
   )
 
+  it.effect("an upload keeps all that came before its connection broke", () =>
+    Effect.gen(function* () {
+      const server = yield* RegistryServer.RegistryServer
+      for (const size of [10, 1000, 300_000]) {
+        const where = (yield* send("POST", "/v2/broken/blobs/uploads/")).headers["location"] ?? ""
+        const head = `PUT ${where}?digest=sha256:${"0".repeat(64)} HTTP/1.1\r\nhost: registry\r\ncontent-length: 1000000\r\n\r\n`
+        yield* Effect.async<void>((resume) => {
+          const socket = connect(server.address.port, server.address.hostname)
+          socket.write(head + "x".repeat(size), () => socket.destroy())
+          socket.once("close", () => resume(Effect.void))
+        })
+        const stored = Effect.map(send("GET", where), (status) => status.headers["range"] === `0-${size - 1}`)
+        yield* eventually(stored)
+      }
+    })
+  )
+
   it.effect("what is not HTTP is refused and does no harm", () =>
     Effect.gen(function* () {
       const server = yield* RegistryServer.RegistryServer
