@@ -1,7 +1,7 @@
 // Descriptors may carry their content (image-spec «Content Descriptors», `data`): then nobody has to be asked for it.
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as BlobUpload from "../../client/BlobUpload.ts"
+import type * as Stream from "effect/Stream"
 import type * as ContentStore from "../../content/ContentStore.ts"
 import * as Descriptor from "../../model/Descriptor.ts"
 import * as Manifest from "../../model/Manifest.ts"
@@ -10,8 +10,8 @@ import * as Manifest from "../../model/Manifest.ts"
 export const blob = <E>(
   source: Pick<ContentStore.Source<E>, "fetchBlob">,
   descriptor: Descriptor.Descriptor
-): Effect.Effect<BlobUpload.Source<E>> => {
-  const fetched = (): BlobUpload.Source<E> => source.fetchBlob(Descriptor.make({ ...descriptor, data: undefined }))
+): Effect.Effect<Uint8Array | Stream.Stream<Uint8Array, E>> => {
+  const fetched = (): Uint8Array | Stream.Stream<Uint8Array, E> => source.fetchBlob(Descriptor.make({ ...descriptor, data: undefined }))
   return Effect.match(Descriptor.content(descriptor), { onSuccess: Option.getOrElse(fetched), onFailure: fetched })
 }
 

@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import type * as Graph from "../Graph.ts"
@@ -119,11 +120,8 @@ const groupsOf = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, claimed: R
 
 /** Fibers live in the scope, and so does what a lane that is late still has to do when the others are done with a blob. @internal */
 export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: ReadonlyArray<Lane<E>>, scope: Scope.Scope): FanOut<E> => {
-  const seatsFor = (descriptor: Descriptor.Descriptor, readers: ReadonlyArray<Claim<E>>) =>
-    Effect.map(
-      SharedRead.make({ content: source.fetchBlob(descriptor), sizeBytes: descriptor.size, readers: readers.length }),
-      (seats) => new Map(Arr.zip(readers, seats))
-    )
+  const seatsFor = (content: Stream.Stream<Uint8Array, E>, sizeBytes: number, readers: ReadonlyArray<Claim<E>>) =>
+    Effect.map(SharedRead.make({ content, sizeBytes, readers: readers.length }), (seats) => new Map(Arr.zip(readers, seats)))
 
   /** Everything that is to do about one blob; `watched` is told how to wait until none of the lanes is held up by another. */
   const share = (
@@ -136,7 +134,9 @@ export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: 
       const groups = groupsOf(run, source, claimed)
       const first = groups.map((group) => group.first)
       const others = groups.flatMap((group) => group.others)
-      const seats = new Map([...(yield* seatsFor(descriptor, first)), ...(yield* seatsFor(descriptor, others))])
+      // What is in memory already is nobody's to wait for.
+      const read = content instanceof Uint8Array ? Stream.empty : content
+      const seats = new Map([...(yield* seatsFor(read, descriptor.size, first)), ...(yield* seatsFor(read, descriptor.size, others))])
       yield* Deferred.succeed(
         watched,
         Effect.forEach(seats.values(), ({ released }) => released, { discard: true })
