@@ -24,6 +24,7 @@ import * as Companions from "./internal/companions.ts"
 import * as FanOut from "./internal/fanOut.ts"
 import * as Mover from "./internal/mover.ts"
 import * as Run from "./internal/run.ts"
+import * as Standing from "./internal/standing.ts"
 import * as Progress from "./Progress.ts"
 
 /**
@@ -49,7 +50,7 @@ export type Platforms =
  * - `referrers`: whether what refers to the copied manifests comes along, signatures and the like, default no
  * - `digestTags`: whether tags such as `sha256-….sig` come along, default no
  * - `nondistributable`: whether layers meant to be fetched elsewhere are copied too, default no
- * - `force`: looks at every blob and manifest again even if the target's tag says that all is there, default no
+ * - `force`: looks at every blob and manifest again even if the target has the manifest already, default no
  * - `onProgress`: told about every event; it should return at once
  *
  * @since 0.1.0
@@ -67,7 +68,8 @@ export interface Options {
 
 /**
  * What was copied. Counts are of the whole run: `blobs` and `manifests` moved with their `bytes`, blobs `mounted`, and `skipped` because they
- * were there. `unchanged` says that the tags pointed to this very manifest already and nothing was looked at further.
+ * were there. `unchanged` says that the tags pointed to this very manifest already, or that it was there and no tags were wanted, and nothing
+ * was looked at further.
  *
  * @since 0.1.0
  */
@@ -89,7 +91,12 @@ const defaultJobs = 16
 // The name of an image in a docker archive has a colon as well: `app:v1`.
 const isDigest = (reference: string) => /^[a-z0-9+._-]+:[0-9a-f]{32,}$/.test(reference)
 
-/** Copies what a tag or digest of the source stands for. @since 0.1.0 */
+/**
+ * Copies what a tag or digest of the source stands for. What the target has by one of the tags, or by the digest that was asked for, is not
+ * looked into: only tags are set that do not stand for it yet.
+ *
+ * @since 0.1.0
+ */
 export const copy = <E1, E2>(
   source: ContentStore.Source<E1>,
   reference: string,
@@ -180,17 +187,28 @@ const copyIn = <E1, E2>(
 ): Effect.Effect<Result, E1 | E2 | CopyError> =>
   Effect.gen(function* () {
     const tags = tagsOf(reference, options)
-    const known = looksDeeper(options) ? Option.none() : yield* unchanged(digestOf(source, reference), target, tags)
-    if (Option.isSome(known)) return resultOf(run, known.value, true)
+    const shallow = !looksDeeper(options)
+    const standing = shallow ? yield* Standing.ask(target, tags) : []
+    const same = Standing.common(standing)
+    if (Option.isSome(same) && same.value.digest === (yield* digestOf(source, reference))) return resultOf(run, same.value, true)
 
     const manifest = yield* source.fetchManifest(reference)
+    const left = shallow ? yield* Standing.lacking(target, standing, manifest, isDigest(reference)) : Option.none()
+    if (Option.isSome(left) && left.value.length === 0) return resultOf(run, manifest.descriptor, true)
+
     const { root, select } = yield* chosen(source, manifest, options.platforms)
     const mover = Mover.make(run, source, target)
     const skip = options.force === true ? undefined : (descriptor: Descriptor.Descriptor) => target.exists(descriptor)
-    const moved = (known: typeof skip) => Effect.tap(Graph.load(source, root, { select, skip: known }), (node) => mover.move(node, tags))
-    // The target may have said of a child that it is there, and have lost it.
+    const load = (known: typeof skip) => Graph.load(source, root, { select, skip: known })
+    const moved = (loading: ReturnType<typeof load>) => Effect.tap(loading, (node) => mover.move(node, tags))
+    const leaf: Graph.Node = { descriptor: root.descriptor, manifest: root, blobs: [], children: [] }
+    const first = Option.match(left, {
+      onSome: (missing) => Effect.as(mover.move(leaf, missing), leaf),
+      onNone: () => moved(load(skip))
+    })
+    // The target may have said of a manifest that it is there, and have lost what it names.
     const mayBeMissing = (error: unknown) => skip !== undefined && Mover.isMissingContent(error)
-    const node = yield* Effect.catchIf(moved(skip), mayBeMissing, () => moved(undefined))
+    const node = yield* Effect.catchIf(first, mayBeMissing, () => moved(load(undefined)))
     yield* Companions.move(mover, source, node, options)
     return resultOf(run, root.descriptor, false)
   })
@@ -203,28 +221,46 @@ const fanOut = <E1, E2>(
   options: Options
 ): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | E2 | CopyError>>, E1 | CopyError, Scope.Scope> =>
   Effect.gen(function* () {
-    type Lane = FanOut.Lane<E1 | E2>
+    const shallow = !looksDeeper(options)
     const ends = yield* Effect.forEach(destinations, ({ target, tags = tagsOf(reference, options) }) =>
       Effect.map(FanOut.lane<E1 | E2>(run, jobsOf(options), source, target), (lane) => ({ lane, tags }))
     )
-    const tagsFor = new Map<Lane, ReadonlyArray<string>>(ends.map(({ lane, tags }) => [lane, tags]))
+    type End = (typeof ends)[number]
+    const standings = new Map<End, Standing.Standing>()
+    const same = new Map<End, Descriptor.Descriptor>()
+    const tagged = new Set<End>()
+    const rest = () => ends.filter((end) => !end.lane.failed && !same.has(end) && !tagged.has(end))
+    const eachOf = (some: ReadonlyArray<End>, look: (end: End) => Effect.Effect<void, E1 | E2>) =>
+      Effect.forEach(some, (end) => Effect.exit(FanOut.within(end.lane, look(end))), { concurrency: "unbounded", discard: true })
 
     // Asked at most once. That the source fails shows again when it is read.
     const wanted = yield* Effect.cached(Effect.orElseSucceed(digestOf(source, reference), () => undefined))
-    const same = new Map<Lane, Descriptor.Descriptor>()
-    const look = ({ lane, tags }: (typeof ends)[number]) =>
-      FanOut.within(lane, unchanged(wanted, lane.target, tags)).pipe(
-        Effect.map(Option.map((descriptor) => same.set(lane, descriptor))),
-        Effect.exit
-      )
-    if (!looksDeeper(options)) yield* Effect.forEach(ends, look, { concurrency: "unbounded", discard: true })
+    const look = (end: End) =>
+      Effect.gen(function* () {
+        const standing = yield* Standing.ask(end.lane.target, end.tags)
+        standings.set(end, standing)
+        const common = Standing.common(standing)
+        if (Option.isSome(common) && common.value.digest === (yield* wanted)) same.set(end, common.value)
+      })
+    if (shallow) yield* eachOf(ends, look)
 
-    const lanes = ends.map(({ lane }) => lane).filter((lane) => !lane.failed && !same.has(lane))
-    const moved = lanes.length === 0 ? undefined : yield* moveAll(run, source, reference, lanes, tagsFor, options)
+    const manifest = rest().length === 0 ? undefined : yield* source.fetchManifest(reference)
+    const setTags = (all: Manifest.Manifest) => (end: End) =>
+      Effect.gen(function* () {
+        const left = yield* Standing.lacking(end.lane.target, standings.get(end) ?? [], all, isDigest(reference))
+        if (Option.isNone(left)) return
+        if (left.value.length === 0) return void same.set(end, all.descriptor)
+        yield* end.lane.deliver.manifest(all, left.value)
+        tagged.add(end)
+      })
+    if (shallow && manifest !== undefined) yield* eachOf(rest(), setTags(manifest))
+    const moved =
+      manifest === undefined || rest().length === 0 ? manifest?.descriptor : yield* moveAll(run, source, manifest, rest(), options)
 
-    const ended = ({ lane, tags }: (typeof ends)[number]): Effect.Effect<Result, E1 | E2 | CopyError> => {
-      const known = same.get(lane) ?? moved
-      if (!lane.failed && known !== undefined) return Effect.succeed(resultOf(lane.run, known, same.has(lane)))
+    const ended = (end: End): Effect.Effect<Result, E1 | E2 | CopyError> => {
+      const { lane, tags } = end
+      const known = same.get(end) ?? moved
+      if (!lane.failed && known !== undefined) return Effect.succeed(resultOf(lane.run, known, same.has(end)))
       // Content that a target said it had and has not: it is looked through by itself.
       return Effect.catchIf(Deferred.await(lane.failure), Mover.isMissingContent, () =>
         copyIn(lane.run, source, reference, lane.target, { ...options, tags })
@@ -237,14 +273,14 @@ const fanOut = <E1, E2>(
 const moveAll = <E1, E2>(
   run: Run.Run<E1 | E2>,
   source: ContentStore.Source<E1>,
-  reference: string,
-  lanes: ReadonlyArray<FanOut.Lane<E1 | E2>>,
-  tags: ReadonlyMap<FanOut.Lane<E1 | E2>, ReadonlyArray<string>>,
+  manifest: Manifest.Manifest,
+  ends: ReadonlyArray<{ readonly lane: FanOut.Lane<E1 | E2>; readonly tags: ReadonlyArray<string> }>,
   options: Options
 ): Effect.Effect<Descriptor.Descriptor, E1 | CopyError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { root, select } = yield* chosen(source, yield* source.fetchManifest(reference), options.platforms)
-    const mover = FanOut.make<E1 | E2>(run, source, lanes, yield* Effect.scope)
+    const { root, select } = yield* chosen(source, manifest, options.platforms)
+    const tags = new Map(ends.map((end) => [end.lane, end.tags]))
+    const mover = FanOut.make<E1 | E2>(run, source, [...tags.keys()], yield* Effect.scope)
     const node = yield* Graph.load(source, root, { select, skip: options.force === true ? undefined : mover.held })
     yield* mover.moveTo(node, (lane) => tags.get(lane) ?? [])
     yield* Companions.move(mover, source, node, options)
@@ -256,20 +292,6 @@ const resultOf = <E>(run: Run.Run<E>, descriptor: Descriptor.Descriptor, same: b
   unchanged: same,
   ...run.tally
 })
-
-/** What all tags stand for already, when that is what is wanted: the whole of a copy that has nothing to do. */
-const unchanged = <E1, E2>(
-  wanted: Effect.Effect<string | undefined, E1>,
-  target: ContentStore.Target<E2>,
-  tags: ReadonlyArray<string>
-): Effect.Effect<Option.Option<Descriptor.Descriptor>, E1 | E2> =>
-  Effect.gen(function* () {
-    const [first, ...others] = yield* Effect.forEach(tags, target.current, { concurrency: 4 })
-    if (first === undefined || Option.isNone(first)) return Option.none()
-    const { digest } = first.value
-    if (others.some((other) => Option.isNone(other) || other.value.digest !== digest)) return Option.none()
-    return (yield* wanted) === digest ? first : Option.none()
-  })
 
 interface Chosen {
   readonly root: Manifest.Manifest

@@ -5,9 +5,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import * as MemoryStore from "../../src/content/MemoryStore.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
 import * as Progress from "../../src/copy/Progress.ts"
+import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
@@ -170,6 +172,70 @@ describe("Copy", () => {
       ])
       const result = yield* Copy.copy(source, "v1", target)
       expect(result.descriptor.digest).toBe(manifest.digest)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("looks no further at what is there by its digest, and sets what tags it lacks", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const { digest } = yield* seedIndex
+      expect(yield* Copy.copy(source, digest, target)).toMatchObject({ unchanged: false, manifests: 3 })
+      yield* (yield* MemoryRegistry.MemoryRegistry).clearRequests
+      expect(yield* Copy.copy(source, digest, target)).toMatchObject({ unchanged: true, manifests: 0 })
+      expect(yield* counts("target.test")).toEqual({ "HEAD manifest": 1 })
+      expect(yield* Copy.copy(source, digest, target, { tags: ["a", "b"] })).toMatchObject({ unchanged: false, manifests: 1, blobs: 0 })
+      yield* (yield* MemoryRegistry.MemoryRegistry).clearRequests
+      expect(yield* Copy.copy(source, "multi", target, { tags: ["a", "c"] })).toMatchObject({ unchanged: false, manifests: 1 })
+      expect(yield* counts("target.test")).toEqual({ "HEAD manifest": 2, "PUT manifest": 1 })
+      expect([...(yield* (yield* at("target.test")).tags("mirror/app"))].sort()).toEqual(["a", "b", "c"])
+      yield* (yield* MemoryRegistry.MemoryRegistry).clearRequests
+      expect(yield* Copy.copy(source, digest, target, { force: true })).toMatchObject({ unchanged: false })
+      expect((yield* counts("target.test"))["HEAD blob"]).toBeGreaterThan(0)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("heals when the target has not what is behind a manifest it seemed to have", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const faults = yield* FaultyHttp.FaultyHttp
+      const { digest } = yield* seedIndex
+      const lie = Fault.respond(200, { "content-length": "1", "content-type": MediaType.ociImageManifest })
+      const rules = [{ match: { host: "target.test", method: "HEAD", path: /manifests\/sha256:/, count: 1 }, fault: lie }]
+      yield* faults.setRules(rules)
+      expect(yield* Copy.copy(source, digest, target, { tags: ["a"] })).toMatchObject({ unchanged: false, manifests: 3 })
+      expect((yield* target.resolve("a")).digest).toBe(digest)
+      const other = yield* remote("target.test/other/app")
+      yield* faults.setRules(rules)
+      const [result] = yield* Copy.copyToMany(source, digest, [{ target: other, tags: ["a"] }])
+      expect(result).toMatchObject({ _tag: "Right", right: { unchanged: false } })
+      expect((yield* other.resolve("a")).digest).toBe(digest)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("takes what descriptors carry, without asking for it, and passes over what is wrong", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const registry = yield* at("source.test")
+      const bytes = new TextEncoder().encode("carried along")
+      const layer = Descriptor.fromBytes(bytes, MediaType.ociLayerTar)
+      const config = yield* registry.seedBlob("acme/app", "{}", { mediaType: MediaType.ociEmpty })
+      const wrong = { ...config, data: "W10=" }
+      const image = { schemaVersion: 2, mediaType: MediaType.ociImageManifest, config: wrong, layers: [Descriptor.withData(layer, bytes)] }
+      const child = Descriptor.fromBytes(new TextEncoder().encode(JSON.stringify(image)), MediaType.ociImageManifest)
+      const entry = Descriptor.withData(child, new TextEncoder().encode(JSON.stringify(image)))
+      yield* registry.seedManifest(
+        "acme/app",
+        { schemaVersion: 2, mediaType: MediaType.ociImageIndex, manifests: [entry] },
+        { tags: ["data"] }
+      )
+      const result = yield* Copy.copy(source, "data", target)
+      expect(result).toMatchObject({ blobs: 2, manifests: 2 })
+      expect(yield* counts("source.test")).toEqual({ "GET base": 1, "GET manifest": 1, "GET blob": 1 })
+      const stored = yield* (yield* at("target.test")).blob("mirror/app", layer.digest)
+      expect(Option.map(stored, (found) => [...found])).toEqual(Option.some([...bytes]))
+      const store = yield* MemoryStore.make()
+      const [many] = yield* Copy.copyToMany(source, "data", [{ target: store }])
+      expect(many).toMatchObject({ _tag: "Right", right: { blobs: 2, manifests: 2 } })
     }).pipe(Effect.provide(layer()))
   )
 

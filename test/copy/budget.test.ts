@@ -214,6 +214,8 @@ const operations: Readonly<Record<string, Operation>> = {
 const copy: Program = ({ from, to }) => Copy.copy(from, "v1", to)
 const copyTagged: Program = ({ from, to }) => Copy.copy(from, "v1", to, { tags: tagNames })
 
+const copyDigest: Program = ({ from, large, to }) => Copy.copy(from, large.manifest.digest, to)
+
 const toMany: Program = ({ from, to, others }) =>
   Effect.flatMap(
     Copy.copyToMany(
@@ -243,6 +245,16 @@ const transfers: Readonly<Record<string, Case>> = {
   "an image, under T tags": { run: copyTagged },
   "an image, again": { before: copy, run: copy },
   "an image, again, under T tags": { before: copyTagged, run: copyTagged },
+  "an image, again, under T tags, one of them new": {
+    before: ({ from, to }) => Copy.copy(from, "v1", to, { tags: tagNames.slice(1) }),
+    run: copyTagged
+  },
+  "an image by its digest": { run: copyDigest },
+  "an image by its digest, again": { before: copyDigest, run: copyDigest },
+  "an image by its digest, again, under a new tag": {
+    before: copy,
+    run: ({ from, large, to }) => Copy.copy(from, large.manifest.digest, to, { tags: ["other"] })
+  },
   "an image, to T other registries": { run: toMany },
   "an image, to T other registries, again": { before: toMany, run: toMany },
   "an image pushed with `Image.push`": { run: push },
