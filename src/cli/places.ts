@@ -111,14 +111,17 @@ const ofDockerArchive = (place: Place.DockerArchive) =>
     isSpelledOut: place.name !== undefined
   }))
 
+/** A place that can be changed as well as read. */
+const ofEditable = (text: string, place: Place.Registry | Place.OciLayout): Effect.Effect<Editable, OpenError, Requirements> =>
+  place._tag === "Registry" ? ofRegistry(text, place) : ofLayout(place)
+
 /** Opens a place to read from. */
 export const readable = (text: string): Effect.Effect<Readable, OpenError, Requirements> =>
   Effect.flatMap(Place.parse(text), (place): Effect.Effect<Readable, OpenError, Requirements> => {
     switch (place._tag) {
       case "Registry":
-        return ofRegistry(text, place)
       case "OciLayout":
-        return ofLayout(place)
+        return ofEditable(text, place)
       case "OciArchive":
         return Effect.map(Archive.read(place.path, { format: "oci" }), (source) => ({ place, source, ...inLayout(place, source) }))
       case "DockerArchive":
@@ -137,17 +140,13 @@ export const archive = (path: string, name: string | undefined): Effect.Effect<R
 
 /** Opens a place to change what it holds. */
 export const editable = (text: string): Effect.Effect<Editable, OpenError, Requirements> =>
-  Effect.flatMap(Place.parse(text), (place): Effect.Effect<Editable, OpenError, Requirements> => {
-    switch (place._tag) {
-      case "Registry":
-        return ofRegistry(text, place)
-      case "OciLayout":
-        return ofLayout(place)
-      case "OciArchive":
-      case "DockerArchive":
-        return UsageError.fail(`${text}: an archive cannot be changed, only written anew`)
-    }
-  })
+  Effect.flatMap(
+    Place.parse(text),
+    (place): Effect.Effect<Editable, OpenError, Requirements> =>
+      place._tag === "Registry" || place._tag === "OciLayout"
+        ? ofEditable(text, place)
+        : UsageError.fail(`${text}: an archive cannot be changed, only written anew`)
+  )
 
 /** Opens a place to write to; a folder is made when there is none. What comes from a repository keeps its name in a docker archive. */
 export const writable = (text: string, from: Place.Place): Effect.Effect<Writable, OpenError, Requirements> =>

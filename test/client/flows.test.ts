@@ -20,31 +20,11 @@ import * as Reference from "../../src/model/Reference.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
 import * as ScriptedHttp from "../support/ScriptedHttp.ts"
-import * as Vectors from "../vectors/Vectors.ts"
+import { type Deviation, type Flow, flows, type Recorded } from "./recordedFlows.ts"
 
 const registry = "registry.test"
 const collect = <A, E>(stream: Stream.Stream<A, E>) => Effect.map(Stream.runCollect(stream), Chunk.toReadonlyArray)
 const repositoryOf = (name: string) => Either.getOrThrow(Reference.parseRepository(`${registry}/${name}`))
-
-const Recorded = Schema.Struct({
-  method: Schema.String,
-  url: Schema.String,
-  headers: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.String })),
-  body: Schema.optional(Schema.String),
-  responseStatus: Schema.Number,
-  responseHeaders: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.String })),
-  responseBody: Schema.optional(Schema.String)
-})
-type Recorded = typeof Recorded.Type
-
-const Flow = Schema.Struct({
-  name: Schema.String,
-  operation: Schema.String,
-  expectedRequests: Schema.Array(Recorded),
-  expectedResult: Schema.optional(Schema.Unknown),
-  expectedError: Schema.optional(Schema.String)
-})
-type Flow = typeof Flow.Type
 
 /** The one operation of the client that a flow is about; none for the flows of images, indexes, layers and of several operations. */
 const kinds = ["Get", "Head", "Put", "List", "CatalogPage", "Catalog", "CheckPushPermission", "Delete", "Referrers"] as const
@@ -153,10 +133,6 @@ const recorded = (flow: Flow): Expected => ({
   fails: flow.expectedError !== undefined
 })
 
-interface Deviation extends Vectors.Deviation<Flow> {
-  readonly expected: (flow: Flow) => Expected
-}
-
 const linkOf = ({ responseHeaders }: Recorded) => /<([^>]*)>/.exec(responseHeaders?.["Link"] ?? "")?.[1]
 
 /** The first request whose answer is such. */
@@ -195,7 +171,7 @@ const tokenGet = ({ body = "", url }: Recorded) => {
   return line("GET", `${url}?${query}`)
 }
 
-const deviations: ReadonlyArray<Deviation> = [
+const deviations: ReadonlyArray<Deviation<Expected>> = [
   {
     name: "a ping decides nothing",
     reason: "it finds scheme and challenge; what may be done is told by the answer to the request itself (design: RegistryTransport.ping)",
@@ -362,7 +338,6 @@ const replay = (flow: Flow) => {
   )
 }
 
-const flows = Vectors.load("http-flows", Flow)
 const single = flows.filter((flow) => kindOf(flow) !== undefined)
 
 describe("http-flows.json", () => {

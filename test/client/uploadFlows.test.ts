@@ -6,7 +6,6 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as BlobUpload from "../../src/client/BlobUpload.ts"
 import { memory as makeMemory } from "../../src/client/internal/uploadPlan.ts"
@@ -15,28 +14,9 @@ import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
 import { whileTimePasses } from "../support/ScriptedHttp.ts"
 import { bytesOf, descriptorOf, onceOnly } from "../support/Uploads.ts"
-import * as Vectors from "../vectors/Vectors.ts"
+import { type Deviation, type Flow, type Recorded, flows as recordedFlows } from "./recordedFlows.ts"
 
 const registry = "registry.test"
-
-const Recorded = Schema.Struct({
-  method: Schema.String,
-  url: Schema.String,
-  body: Schema.optional(Schema.String),
-  bodyLength: Schema.optional(Schema.Number),
-  responseStatus: Schema.Number,
-  responseHeaders: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.String })),
-  responseBody: Schema.optional(Schema.String)
-})
-type Recorded = typeof Recorded.Type
-
-const Flow = Schema.Struct({
-  name: Schema.String,
-  operation: Schema.String,
-  expectedRequests: Schema.Array(Recorded),
-  expectedError: Schema.optional(Schema.String)
-})
-type Flow = typeof Flow.Type
 
 const pathOf = (url: string) => url.replace(/\?.*$/, "")
 const isManifest = ({ url }: Recorded) => url.includes("/manifests/")
@@ -68,10 +48,6 @@ interface Expected {
   readonly error: RegExp | undefined
 }
 
-interface Deviation extends Vectors.Deviation<Flow> {
-  readonly expected: (flow: Flow) => Expected
-}
-
 const linesOf = (requests: ReadonlyArray<Recorded>) => requests.map(({ method, url }) => line(method, url))
 
 const upTo = (flow: Flow, is: (one: Recorded) => boolean) => {
@@ -90,7 +66,7 @@ const errorOf = (text: string): RegExp => {
   return /unexpected status code 2/.test(text) ? /^UnknownRegistryError$/ : /./
 }
 
-const deviations: ReadonlyArray<Deviation> = [
+const deviations: ReadonlyArray<Deviation<Expected>> = [
   {
     name: "the body of a stream is not sent again, and certainly not empty",
     reason: "Go sends an empty body and the digest saves the day (seeds-map B11, E1)",
@@ -192,7 +168,7 @@ const replay = (flow: Flow) => {
   )
 }
 
-const flows = Vectors.load("http-flows", Flow).filter(writesLayer)
+const flows = recordedFlows.filter(writesLayer)
 
 describe("http-flows.json: layers", () => {
   it("has some", () => {
