@@ -201,7 +201,7 @@ for (const [name, layer] of clients) {
         if (incoming.url === "/headers") response.writeHead(200, { x: "y".repeat(100_000) }).end()
         if (incoming.url === "/cut") {
           response.writeHead(200, { "content-length": 100 })
-          response.write("x", () => setTimeout(() => socket.destroy(), 20))
+          response.write("x", () => socket.destroy())
         }
       },
       Effect.fnUntraced(function* ({ url }, wire) {

@@ -164,7 +164,11 @@ describe("UndiciClient", () => {
 
     it.scopedLive("opens no more connections than allowed", () =>
       Effect.gen(function* () {
-        const server = yield* LocalServer.make((_, response) => void setTimeout(() => response.end("x"), 5))
+        // Two at a time: the first of each pair waits for the second.
+        const held: Array<Http.ServerResponse> = []
+        const server = yield* LocalServer.make((_, response) => {
+          if (held.push(response) === 2) for (const each of held.splice(0)) each.end("x")
+        })
         const http = yield* client({ connections: 2 })
         yield* Effect.forEach(Array.from({ length: 12 }), () => Effect.flatMap(http.get(server.origin), (_) => _.text), {
           concurrency: "unbounded"
@@ -557,9 +561,11 @@ describe("UndiciClient", () => {
     it.scopedLive("takes a request that waits for a connection out of the queue", () =>
       Effect.gen(function* () {
         const urls: Array<string | undefined> = []
+        let answerFirst = () => {}
         const server = yield* LocalServer.make((request, response) => {
           urls.push(request.url)
-          setTimeout(() => response.end(), 50)
+          if (request.url === "/first") answerFirst = () => response.end()
+          else response.end()
         })
         const http = yield* client({ connections: 1 })
         const first = yield* Effect.fork(http.get(`${server.origin}/first`))
@@ -567,6 +573,7 @@ describe("UndiciClient", () => {
         const second = yield* Effect.fork(http.get(`${server.origin}/second`))
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(second)
+        answerFirst()
         yield* Effect.flatMap(Fiber.join(first), (_) => _.text)
         yield* Effect.flatMap(http.get(`${server.origin}/third`), (_) => _.text)
         assert.deepStrictEqual(urls, ["/first", "/third"])
