@@ -1,7 +1,7 @@
 /** The bytes the benchmarks move. */
 import { createHash } from "node:crypto"
 import { createReadStream, createWriteStream } from "node:fs"
-import { mkdir, rename, stat, writeFile } from "node:fs/promises"
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises"
 import * as Path from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
@@ -43,10 +43,13 @@ export interface Image {
   readonly repository: string
   /** An OCI layout, for tools that push folders. */
   readonly folder: string
-  readonly layer: Blob
+  readonly layers: ReadonlyArray<Blob>
   readonly config: Blob
   readonly manifest: Blob
 }
+
+/** @returns the size of all layers. */
+export const layerBytes = ({ layers }: Image): number => layers.reduce((sum, { size }) => sum + size, 0)
 
 const store = async (folder: string, bytes: Uint8Array): Promise<Blob> => {
   const hex = createHash("sha256").update(bytes).digest("hex")
@@ -54,26 +57,41 @@ const store = async (folder: string, bytes: Uint8Array): Promise<Blob> => {
   return { digest: `sha256:${hex}`, size: bytes.length }
 }
 
+/** The content of a layer: the block, with a number in front that makes it another layer. */
+const layerContent = (mebibytes: number, number: number): ReadonlyArray<Uint8Array> => [
+  new TextEncoder().encode(String(number).padStart(16)),
+  ...Array.from({ length: mebibytes }, () => block)
+]
+
+const diffIdOf = (mebibytes: number, number: number): string => {
+  const hash = createHash("sha256")
+  for (const bytes of layerContent(mebibytes, number)) hash.update(bytes)
+  return `sha256:${hash.digest("hex")}`
+}
+
 /** Stored, not compressed: the tools take it for the gzip layer it is and nobody's time goes into compression. */
-const writeLayer = async (folder: string, mebibytes: number): Promise<Blob> => {
+const writeLayer = async (folder: string, mebibytes: number, number: number): Promise<Blob> => {
   const path = Path.join(folder, "layer")
   const hash = createHash("sha256")
   const gzip = createGzip({ level: 0, chunkSize: MiB })
   gzip.on("data", (bytes) => hash.update(bytes))
-  await pipeline(Readable.from(Array.from({ length: mebibytes }, () => block)), gzip, createWriteStream(path))
+  await pipeline(Readable.from(layerContent(mebibytes, number)), gzip, createWriteStream(path))
   const hex = hash.digest("hex")
   await rename(path, Path.join(folder, "blobs/sha256", hex))
   return { digest: `sha256:${hex}`, size: (await stat(Path.join(folder, "blobs/sha256", hex))).size }
 }
 
-/** An image of one layer of the given size, as an OCI layout with the tag `bench`. */
-export const writeImage = async (folder: string, mebibytes: number): Promise<Image> => {
+/** An image of so many layers of the given size each, as an OCI layout with the tag `bench`. */
+export const writeImage = async (folder: string, repository: string, count: number, mebibytes: number): Promise<Image> => {
   await mkdir(Path.join(folder, "blobs/sha256"), { recursive: true })
   const json = (value: unknown) => Buffer.from(JSON.stringify(value))
-  const layer = await writeLayer(folder, mebibytes)
+  const numbers = Array.from({ length: count }, (_, number) => number)
+  const layers: Array<Blob> = []
+  for (const number of numbers) layers.push(await writeLayer(folder, mebibytes, number))
+  const diffIds = numbers.map((number) => diffIdOf(mebibytes, number))
   const config = await store(
     folder,
-    json({ architecture: "amd64", os: "linux", config: {}, rootfs: { type: "layers", diff_ids: [digestOf(mebibytes)] } })
+    json({ architecture: "amd64", os: "linux", config: {}, rootfs: { type: "layers", diff_ids: diffIds } })
   )
   const mediaType = "application/vnd.oci.image.manifest.v1+json"
   const manifest = await store(
@@ -82,13 +100,13 @@ export const writeImage = async (folder: string, mebibytes: number): Promise<Ima
       schemaVersion: 2,
       mediaType,
       config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
-      layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", ...layer }]
+      layers: layers.map((layer) => ({ mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", ...layer }))
     })
   )
   const annotations = { "org.opencontainers.image.ref.name": "bench" }
   await writeFile(Path.join(folder, "oci-layout"), json({ imageLayoutVersion: "1.0.0" }))
   await writeFile(Path.join(folder, "index.json"), json({ schemaVersion: 2, manifests: [{ mediaType, ...manifest, annotations }] }))
-  return { repository: "bench/image", folder, layer, config, manifest }
+  return { repository, folder, layers, config, manifest }
 }
 
 /** Puts the image into a registry without any client under test. */
@@ -102,7 +120,7 @@ export const fill = async (origin: string, image: Image): Promise<void> => {
     await answer.body.dump()
     if (answer.statusCode !== 201) throw new Error(`PUT ${url}: status ${answer.statusCode}`)
   }
-  for (const blob of [image.config, image.layer]) {
+  for (const blob of [image.config, ...image.layers]) {
     const begun = await Undici.request(`${base}/blobs/uploads/`, { method: "POST" })
     await begun.body.dump()
     const location = new URL(String(begun.headers["location"]), origin)
@@ -110,4 +128,15 @@ export const fill = async (origin: string, image: Image): Promise<void> => {
     await put(location, blob, "application/octet-stream")
   }
   await put(`${base}/manifests/bench`, image.manifest, "application/vnd.oci.image.manifest.v1+json")
+}
+
+/** Gives the image other tags, `t0` and so on. */
+export const fillTags = async (origin: string, image: Image, count: number): Promise<void> => {
+  const body = await readFile(Path.join(image.folder, "blobs", image.manifest.digest.replace(":", "/")))
+  const headers = { "content-type": "application/vnd.oci.image.manifest.v1+json" }
+  for (let tag = 0; tag < count; tag++) {
+    const answer = await Undici.request(`${origin}/v2/${image.repository}/manifests/t${tag}`, { method: "PUT", body, headers })
+    await answer.body.dump()
+    if (answer.statusCode !== 201) throw new Error(`tag t${tag}: status ${answer.statusCode}`)
+  }
 }

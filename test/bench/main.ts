@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --runs 5 --mib 512 --only pull]`: our client beside raw undici, `crane` and `skopeo`, against a plain HTTP server and a
- * real registry on this machine.
+ * `npm run bench [-- --runs 5 --mib 512 --only pull]`: our client and our command beside raw undici, `crane` and `skopeo`, against a
+ * plain HTTP server and real registries on this machine.
  *
  * Each sample is a process of its own and the first round is a warm-up; medians are printed, and the median of the ratios round by round.
  * Node's samples are timed from the first request to the last byte, code that is not compiled yet included; foreign tools from start to
@@ -9,16 +9,18 @@
 
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { accessSync, constants } from "node:fs"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
+import { bundle } from "../../src/cli/bundle.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
-import { type Blob, block, digestOf, fill, type Image, writeImage } from "./content.ts"
+import { type Blob, block, digestOf, fill, fillTags, type Image, layerBytes, writeImage } from "./content.ts"
+import { copyCases, headCases, startCases, tags } from "./copies.ts"
+import { foreign, onPath, withFolder, withRegistry } from "./peers.ts"
 import { machine, table } from "./report.ts"
-import { type Case, node, type Row, runAll, tool } from "./runs.ts"
+import { type Case, node, runAll, tool } from "./runs.ts"
 import type { Task } from "./sample.ts"
 
 const { values } = parseArgs({
@@ -31,39 +33,18 @@ const { values } = parseArgs({
 const mebibytes = Number(values.mib)
 const runs = Number(values.runs)
 
-const onPath = (program: string): boolean =>
-  (process.env["PATH"] ?? "").split(Path.delimiter).some((folder) => {
-    try {
-      accessSync(Path.join(folder, program), constants.X_OK)
-      return folder !== ""
-    } catch {
-      return false
-    }
-  })
-
 const generated: Blob = { digest: digestOf(mebibytes), size: mebibytes * block.length }
 
-const withFolder = (use: (folder: string) => Promise<Row>): Promise<Row> =>
-  Folder.temporary("bench").pipe(
-    Effect.flatMap((folder) => Effect.promise(() => use(folder))),
-    Effect.scoped,
-    Effect.runPromise
-  )
-
-/** A registry of its own for each push: one that was asked before has nothing left to do, and tools remember what they pushed where. */
-const withRegistry = (use: (registry: DockerRegistry.Service) => Promise<Row>): Promise<Row> =>
-  DockerRegistry.make().pipe(
-    Effect.flatMap((registry) => Effect.promise(() => use(registry))),
-    Effect.scoped,
-    Effect.runPromise
-  )
-
-const foreign = (name: string, command: string, rest: Omit<Case, "name">): ReadonlyArray<Case> =>
-  onPath(command) ? [{ name, ...rest }] : []
+const layerOf = ({ layers: [layer] }: Image): Blob => layer ?? generated
 
 const plainCases = (origin: string): ReadonlyArray<Case> => {
   const task: Task = { origin, mebibytes, ...generated, repository: "" }
-  const one = (name: string, yardstick: string): Case => ({ name, bytes: generated.size, yardstick, sample: () => node(name, task) })
+  const one = (name: string, yardstick: string): Case => ({
+    name,
+    bytes: generated.size,
+    yardstick: [yardstick],
+    sample: () => node(name, task)
+  })
   return [
     one("raw download", "raw download, sha256"),
     one("raw download, sha256", "raw download, sha256"),
@@ -74,8 +55,8 @@ const plainCases = (origin: string): ReadonlyArray<Case> => {
 }
 
 const pullCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArray<Case> => {
-  const common = { bytes: image.layer.size, yardstick: "raw pull, sha256" }
-  const task: Task = { origin: registry.origin, mebibytes, ...image.layer, repository: image.repository }
+  const common = { bytes: layerBytes(image), yardstick: ["raw pull, sha256"] }
+  const task: Task = { origin: registry.origin, mebibytes, ...layerOf(image), repository: image.repository }
   const reference = `${registry.host}/${image.repository}`
   const one = (name: string): Case => ({ name, ...common, sample: () => node(name, task) })
   return [
@@ -83,7 +64,7 @@ const pullCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArra
     one("our pull, verified"),
     ...foreign("crane blob", "crane", {
       ...common,
-      sample: () => tool("crane", "blob", "--insecure", `${reference}@${image.layer.digest}`)
+      sample: () => tool("crane", "blob", "--insecure", `${reference}@${layerOf(image).digest}`)
     }),
     ...foreign("crane pull (to disk)", "crane", {
       ...common,
@@ -104,10 +85,10 @@ const pushCases = (image: Image): ReadonlyArray<Case> => {
   const one = (name: string): Case => ({
     name,
     bytes: generated.size,
-    yardstick: "raw push",
+    yardstick: ["raw push"],
     sample: () => withRegistry(({ origin }) => node(name, { origin, mebibytes, ...generated, repository: image.repository }))
   })
-  const common = { bytes: image.layer.size, yardstick: "raw push" }
+  const common = { bytes: layerBytes(image), yardstick: ["raw push"] }
   return [
     one("raw push"),
     one("our push"),
@@ -139,23 +120,56 @@ const plainServer = Effect.acquireRelease(
   ({ child }) => Effect.sync(() => child.kill())
 )
 
-const measure = (title: string, cases: ReadonlyArray<Case>) =>
+const wanted = (title: string) => title.includes(values.only)
+
+const measure = (title: string, cases: ReadonlyArray<Case>, rounds = runs) =>
   Effect.promise(async () => {
-    if (!title.includes(values.only)) return
-    console.log(`\n${title} (${mebibytes} MiB, ${runs} runs)\n${table(await runAll(cases, runs))}`)
+    if (!wanted(title)) return
+    console.log(`\n${title} (${rounds} runs)\n${table(await runAll(cases, rounds))}`)
   })
+
+/** What was pushed to a registry under this name. */
+const filled = (registry: DockerRegistry.Service, name: string, count: number, mebibytesEach: number) =>
+  Effect.gen(function* () {
+    const folder = yield* Folder.temporary("bench-image")
+    const image = yield* Effect.promise(() => writeImage(folder, `bench/${name}`, count, mebibytesEach))
+    yield* Effect.promise(() => fill(registry.origin, image))
+    return image
+  })
+
+const copies = Effect.gen(function* () {
+  const source = yield* DockerRegistry.make()
+  const command = Path.join(yield* Folder.temporary("bench-command"), "cli.mjs")
+  yield* Effect.promise(() => bundle(command))
+  const late = { source, command, lateMillis: 30 }
+  const near = { source, command, lateMillis: 0 }
+  const many = yield* filled(source, "many", 60, 1)
+  yield* measure("copy of 60 layers of 1 MiB", copyCases(near, many))
+  yield* measure("copy of 60 layers of 1 MiB to a target that answers 30 ms late", copyCases(late, many))
+  if (wanted("copy of one layer")) {
+    const one = yield* filled(source, "one", 1, mebibytes)
+    yield* measure(`copy of one layer of ${mebibytes} MiB`, copyCases(near, one))
+    yield* measure(`copy of one layer of ${mebibytes} MiB to a target that answers 30 ms late`, copyCases(late, one))
+  }
+  if (wanted("HEAD of tags")) {
+    yield* Effect.promise(() => fillTags(source.origin, many, tags))
+    yield* measure(`HEAD of tags, ${tags} of them`, headCases(source, many))
+  }
+  yield* measure("start of the command", startCases(command), Math.max(runs, 15))
+})
 
 const main = Effect.gen(function* () {
   console.log(machine())
   const { origin } = yield* plainServer
-  yield* measure("plain server", plainCases(origin))
+  yield* measure(`plain server, ${mebibytes} MiB`, plainCases(origin))
   if (!onPath(DockerRegistry.program)) return console.log(`\n${DockerRegistry.program} is not on PATH: nothing measured against a registry`)
-  const registry = yield* DockerRegistry.make()
-  const folder = yield* Folder.temporary("bench-image")
-  const image = yield* Effect.promise(() => writeImage(folder, mebibytes))
-  yield* Effect.promise(() => fill(registry.origin, image))
-  yield* measure("docker-registry: pull", pullCases(registry, image))
-  yield* measure("docker-registry: push", pushCases(image))
+  if (wanted("docker-registry: pull") || wanted("docker-registry: push")) {
+    const registry = yield* DockerRegistry.make()
+    const image = yield* filled(registry, "image", 1, mebibytes)
+    yield* measure(`docker-registry: pull of ${mebibytes} MiB`, pullCases(registry, image))
+    yield* measure(`docker-registry: push of ${mebibytes} MiB`, pushCases(image))
+  }
+  yield* copies
 })
 
 await Effect.runPromise(Effect.scoped(main))

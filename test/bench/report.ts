@@ -18,15 +18,17 @@ const known = (rows: ReadonlyArray<Row>, pick: (row: Row) => number | undefined)
   return values.length === 0 ? "" : median(values).toFixed(0)
 }
 
-/** Pair by pair: a slow moment of the machine hits both runs of a round. */
-const ratio = (result: Result, all: ReadonlyArray<Result>): string => {
-  const yardstick = all.find((other) => other.case.name === result.case.yardstick)
-  if (yardstick === undefined) return ""
-  const ratios = result.rows.flatMap((row, run) => {
-    const other = yardstick.rows[run]
-    return other === undefined ? [] : [row.millis / other.millis]
+/** Round by round: a slow moment of the machine hits all runs of a round. */
+const ratio = ({ case: { yardstick }, rows }: Result, all: ReadonlyArray<Result>): string => {
+  const others = all.filter((other) => yardstick.includes(other.case.name))
+  if (others.length === 0) return ""
+  const medians = others.map((other) => ({ other, millis: median(other.rows.map(({ millis }) => millis)) }))
+  const fastest = medians.reduce((best, next) => (next.millis < best.millis ? next : best)).other
+  const ratios = rows.flatMap((row, run) => {
+    const beside = fastest.rows[run]
+    return beside === undefined ? [] : [row.millis / beside.millis]
   })
-  return `${median(ratios).toFixed(2)} × ${result.case.yardstick}`
+  return `${median(ratios).toFixed(2)} × ${fastest.case.name}`
 }
 
 const cells = (result: Result, all: ReadonlyArray<Result>): ReadonlyArray<string> => {
@@ -37,7 +39,7 @@ const cells = (result: Result, all: ReadonlyArray<Result>): ReadonlyArray<string
     millis.toFixed(0),
     Math.min(...times).toFixed(0),
     Math.max(...times).toFixed(0),
-    ((result.case.bytes / MiB / millis) * 1000).toFixed(0),
+    result.case.bytes === 0 ? "" : ((result.case.bytes / MiB / millis) * 1000).toFixed(0),
     known(result.rows, (row) => row.cpuMillis),
     known(result.rows, (row) => row.peakRssMiB),
     ratio(result, all)

@@ -10,7 +10,10 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
+import * as Copy from "../../src/copy/Copy.ts"
 import * as Digest from "../../src/model/Digest.ts"
+import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
@@ -24,6 +27,10 @@ export interface Task {
   readonly digest: string
   readonly size: number
   readonly repository: string
+  /** The registry to copy to. */
+  readonly target?: string | undefined
+  /** How many tags the image has. */
+  readonly tags?: number | undefined
 }
 
 export interface Sample {
@@ -113,6 +120,48 @@ const push = (task: Task) =>
     client.putBlob(repository, { mediaType: "application/octet-stream", digest, size: task.size }, content(task.mebibytes))
   )
 
+const copy = ({ origin, repository, target }: Task) =>
+  Effect.gen(function* () {
+    const at = (host: string) => Effect.flatMap(Reference.parseRepository(`${host}/${repository}`), RemoteRepository.make)
+    return yield* Copy.copy(yield* at(new URL(origin).host), "bench", yield* at(String(target)))
+  }).pipe(Effect.provide(NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous })), Effect.runPromise)
+
+/** As many at once as a host is asked by default. */
+const atOnce = 16
+
+const tagsOf = ({ tags = 0 }: Task): ReadonlyArray<string> => Array.from({ length: tags }, (_, tag) => `t${tag}`)
+
+const resolveAll = (task: Task) =>
+  withRegistry(task, (client, repository) =>
+    Effect.forEach(
+      tagsOf(task),
+      (tag) => Effect.flatMap(Reference.parseTag(tag), (parsed) => client.resolve(Reference.withTag(repository, parsed))),
+      {
+        concurrency: atOnce,
+        discard: true
+      }
+    )
+  )
+
+const rawHeads = async (task: Task) => {
+  const agent = new Undici.Agent({ connections: atOnce })
+  const left = [...tagsOf(task)]
+  const work = async () => {
+    for (let tag = left.pop(); tag !== undefined; tag = left.pop()) {
+      const url = `${task.origin}/v2/${task.repository}/manifests/${tag}`
+      const answer = await Undici.request(url, {
+        dispatcher: agent,
+        method: "HEAD",
+        reset: false,
+        headers: { accept: MediaType.acceptManifestHeader }
+      })
+      await answer.body.dump()
+      if (answer.headers["docker-content-digest"] !== task.digest) throw new Error(`HEAD ${url}: another digest`)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, work))
+}
+
 const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "raw download": ({ origin }) => rawDownload(origin, () => {}),
   "raw download, sha256": ({ digest, origin }) => rawDownloadVerified(origin, digest),
@@ -122,7 +171,10 @@ const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "raw pull, sha256": ({ digest, origin, repository }) => rawDownloadVerified(`${origin}/v2/${repository}/blobs/${digest}`, digest),
   "our pull, verified": pull,
   "raw push": rawPush,
-  "our push": push
+  "our push": push,
+  "our copy": copy,
+  "raw HEADs": rawHeads,
+  "our resolve": resolveAll
 }
 
 // On by the runner of TypeScript sources; built code would not pay for translated stack traces either.

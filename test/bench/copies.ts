@@ -1,0 +1,76 @@
+/** Copies from registry to registry, questions by the thousand, and the start of the command. */
+import * as Effect from "effect/Effect"
+import * as DelayingProxy from "../support/DelayingProxy.ts"
+import type * as DockerRegistry from "../support/DockerRegistry.ts"
+import { type Image, layerBytes } from "./content.ts"
+import { foreign, withRegistry } from "./peers.ts"
+import { type Case, node, type Row, tool } from "./runs.ts"
+
+/** Where a copy comes from, and how late its target answers. */
+export interface Route {
+  readonly source: DockerRegistry.Service
+  readonly lateMillis: number
+  /** The command as it is published. */
+  readonly command: string
+}
+
+const peers = ["crane copy", "skopeo copy"]
+
+const near = (host: string, lateMillis: number, use: (host: string) => Promise<Row>): Promise<Row> =>
+  lateMillis === 0
+    ? use(host)
+    : DelayingProxy.make(host, lateMillis).pipe(
+        Effect.flatMap((proxy) => Effect.promise(() => use(proxy))),
+        Effect.scoped,
+        Effect.runPromise
+      )
+
+export const copyCases = ({ command, lateMillis, source }: Route, image: Image): ReadonlyArray<Case> => {
+  const from = `${source.host}/${image.repository}:bench`
+  const toTarget = (use: (host: string) => Promise<Row>) => () => withRegistry(({ host }) => near(host, lateMillis, use))
+  const target = (host: string) => `${host}/${image.repository}:bench`
+  const common = { bytes: layerBytes(image), yardstick: peers }
+  return [
+    {
+      name: "our copy (library)",
+      ...common,
+      sample: toTarget((host) =>
+        node("our copy", { origin: source.origin, mebibytes: 0, ...image.manifest, repository: image.repository, target: host })
+      )
+    },
+    { name: "effect-oci copy", ...common, sample: toTarget((host) => tool(process.execPath, command, "copy", from, target(host))) },
+    ...foreign("crane copy", "crane", { ...common, sample: toTarget((host) => tool("crane", "copy", "--insecure", from, target(host))) }),
+    ...foreign("skopeo copy", "skopeo", {
+      ...common,
+      sample: toTarget((host) =>
+        tool(
+          ...(["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false"] as const),
+          `docker://${from}`,
+          `docker://${target(host)}`
+        )
+      )
+    })
+  ]
+}
+
+export const tags = 2000
+
+export const headCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArray<Case> => {
+  const one = (name: string): Case => ({
+    name,
+    bytes: 0,
+    yardstick: ["raw HEADs"],
+    sample: () => node(name, { origin: registry.origin, mebibytes: 0, ...image.manifest, repository: image.repository, tags })
+  })
+  return [one("raw HEADs"), one("our resolve")]
+}
+
+export const startCases = (command: string): ReadonlyArray<Case> => {
+  const common = { bytes: 0, yardstick: ["node -e 0"] }
+  return [
+    { name: "node -e 0", ...common, sample: () => tool(process.execPath, "-e", "0") },
+    { name: "effect-oci --version", ...common, sample: () => tool(process.execPath, command, "--version") },
+    ...foreign("crane version", "crane", { ...common, sample: () => tool("crane", "version") }),
+    ...foreign("skopeo --version", "skopeo", { ...common, sample: () => tool("skopeo", "--version") })
+  ]
+}
