@@ -200,7 +200,7 @@ const download = (
       Effect.suspend(() => {
         const closing = current
         current = undefined
-        return closing === undefined ? Effect.void : Scope.close(closing.scope, exit)
+        return closing === undefined ? Effect.void : Effect.uninterruptible(Scope.close(closing.scope, exit))
       })
 
     const mismatch = (actual: number) => new SizeMismatch({ ...origin(place), expected: sizeBytes ?? actual, actual })
@@ -210,7 +210,7 @@ const download = (
       const how = { etag, ranges, noMirrors: mirrorsLeft <= 0 }
       const exit = yield* Effect.exit(open(child, place, candidates[source] ?? blobPath(place), offset, how))
       if (Exit.isFailure(exit)) {
-        yield* Scope.close(child, exit)
+        yield* Effect.uninterruptible(Scope.close(child, exit))
         if (source + 1 >= candidates.length || offset > 0) return yield* exit
         source++
         return yield* connect

@@ -258,7 +258,7 @@ export const open = (
         watchdog,
         errors: bodyErrors(request, settings)
       })
-      yield* Scope.addFinalizerExit(scope, body.settle)
+      yield* Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(body.settle(exit)))
       return { status: source.status, headers, body }
     })
   )

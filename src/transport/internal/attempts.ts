@@ -82,7 +82,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
       const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
       const exit = yield* Effect.exit(attempt(scope))
       if (Exit.isFailure(exit)) {
-        yield* Scope.close(scope, exit)
+        yield* Effect.uninterruptible(Scope.close(scope, exit))
         const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
         if (error === undefined || !isTransient(options, error)) return yield* Effect.failCause(exit.cause)
         const hint = hintOf(retryAfterOf(error), policy.maxRetryAfter)
@@ -95,7 +95,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
       if (shared) yield* pause(hint.millis)
       if (!mayRepeat || hint.tooLong || !policy.retriesStatus(method, response.status)) return exit.value
       const kept: A = { ...exit.value, response: yield* buffered(response) }
-      yield* Scope.close(scope, Exit.void)
+      yield* Effect.uninterruptible(Scope.close(scope, Exit.void))
       return (yield* next(response.status, hint, shared ? () => Effect.void : Effect.sleep)) ? yield* loop : kept
     })
     return yield* loop

@@ -61,7 +61,7 @@ export const make = (maxRest: Duration.Duration): Mirrors => {
         const exit = yield* Effect.exit(execute(mirror, scope))
         if (Exit.isSuccess(exit) && isSuccess(exit.value.status)) return Option.some({ ...exit.value, passOver: distrust(mirror) })
         // Connection and place are free before anybody else is asked.
-        yield* Scope.close(scope, exit)
+        yield* Effect.uninterruptible(Scope.close(scope, exit))
         yield* passOver(mirror, exit)
       }
       return Option.none()
