@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Program from "../../src/cli/program.ts"
 import * as Session from "../../src/cli/session.ts"
 import * as Streams from "../../src/cli/streams.ts"
+import type * as Platform from "../../src/model/Platform.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as FakeHelpers from "../support/FakeHelpers.ts"
 import * as Folder from "../support/Folder.ts"
@@ -77,3 +78,16 @@ export const json = (outcome: Outcome): unknown => JSON.parse(outcome.out)
 
 /** The error a command printed with `--json`. */
 export const jsonError = (outcome: Outcome): { readonly [key: string]: unknown } => JSON.parse(outcome.err).error
+
+/** Seeds an image for each platform and an index of them, tagged `multi`. */
+export const seedIndex = Effect.fnUntraced(function* ({ registry }: Cli, platforms: ReadonlyArray<Platform.Platform>) {
+  const manifests = yield* Effect.forEach(platforms, (platform, seed) =>
+    Effect.map(registry.seedImage("team/app", { seed, platform }), ({ manifest }) => ({ ...manifest, platform }))
+  )
+  const index = yield* registry.seedManifest(
+    "team/app",
+    { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests },
+    { tags: ["multi"] }
+  )
+  return { index, manifests }
+})

@@ -23,15 +23,7 @@ const withIndex = Effect.gen(function* () {
     { os: "linux", architecture: "amd64" },
     { os: "linux", architecture: "arm64", variant: "v8" }
   ]
-  const manifests = yield* Effect.forEach(platforms, (platform, seed) =>
-    Effect.map(cli.registry.seedImage("team/app", { seed, platform }), ({ manifest }) => ({ ...manifest, platform }))
-  )
-  const index = yield* cli.registry.seedManifest(
-    "team/app",
-    { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests },
-    { tags: ["multi"] }
-  )
-  return { ...cli, index, manifests }
+  return { ...cli, ...(yield* Cli.seedIndex(cli, platforms)) }
 })
 
 describe("ping", () => {

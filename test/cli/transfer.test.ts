@@ -18,18 +18,7 @@ const platforms = [
   { os: "windows", architecture: "amd64" }
 ]
 
-const seedIndex = (cli: Cli.Cli) =>
-  Effect.gen(function* () {
-    const manifests = yield* Effect.forEach(platforms, (platform, seed) =>
-      Effect.map(cli.registry.seedImage("team/app", { seed, platform }), ({ manifest }) => ({ ...manifest, platform }))
-    )
-    const index = yield* cli.registry.seedManifest(
-      "team/app",
-      { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests },
-      { tags: ["multi"] }
-    )
-    return { index, manifests }
-  })
+const seedIndex = (cli: Cli.Cli) => Cli.seedIndex(cli, platforms)
 
 describe("copy", () => {
   it.scoped("from registry to registry, and again for nothing", () =>

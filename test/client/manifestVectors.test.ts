@@ -4,23 +4,10 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { getManifest, resolve } from "../../src/client/internal/manifests.ts"
 import * as Digest from "../../src/model/Digest.ts"
-import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
-import * as Reference from "../../src/model/Reference.ts"
 import * as ScriptedHttp from "../support/ScriptedHttp.ts"
 import * as Vectors from "../vectors/Vectors.ts"
-
-const repository = Effect.runSync(Reference.parseRepository("registry.test/acme/app"))
-const tag = (name: string) => Reference.Tag.make(name)
-const byTag = Reference.withTag(repository, tag("v1"))
-const byDigest = (digest: Digest.Digest) => Reference.withDigest(repository, digest)
-
-const image = Manifest.artifact({ artifactType: "application/vnd.example.thing" })
-const text = new TextDecoder().decode(image.bytes)
-const manifestHeaders = { "content-type": image.mediaType, "docker-content-digest": image.digest, "content-length": String(image.size) }
-const zeros = Digest.Digest.pipe(Schema.decodeSync)(`sha256:${"0".repeat(64)}`)
-
-const fails = (tagged: string) => Either.left(expect.objectContaining({ _tag: tagged }))
+import { byDigest, byTag, fails, image, manifestHeaders, text, zeros } from "./manifestSamples.ts"
 
 const HeadRow = Schema.Struct({
   name: Schema.String,

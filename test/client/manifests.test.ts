@@ -1,31 +1,17 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
 import { getManifest, manifestExists, resolve } from "../../src/client/internal/manifests.ts"
 import * as Digest from "../../src/model/Digest.ts"
-import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
 import * as ScriptedHttp from "../support/ScriptedHttp.ts"
-
-const repository = Effect.runSync(Reference.parseRepository("registry.test/acme/app"))
-const tag = (name: string) => Reference.Tag.make(name)
-const byTag = Reference.withTag(repository, tag("v1"))
-const byDigest = (digest: Digest.Digest) => Reference.withDigest(repository, digest)
-
-const image = Manifest.artifact({ artifactType: "application/vnd.example.thing" })
-const sha512 = Manifest.artifact({ artifactType: "application/vnd.example.thing", algorithm: "sha512" })
-const text = new TextDecoder().decode(image.bytes)
-const manifestHeaders = { "content-type": image.mediaType, "docker-content-digest": image.digest, "content-length": String(image.size) }
-const zeros = Digest.Digest.pipe(Schema.decodeSync)(`sha256:${"0".repeat(64)}`)
+import { byDigest, byTag, fails, image, manifestHeaders, repository, sha512, tag, text, zeros } from "./manifestSamples.ts"
 
 const transport = RegistryTransport.RegistryTransport
-
-const fails = (tagged: string) => Either.left(expect.objectContaining({ _tag: tagged }))
 
 describe("resolve", () => {
   it.effect("asks with one HEAD that accepts every manifest type", () =>
