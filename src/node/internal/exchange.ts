@@ -18,6 +18,9 @@ type End = { readonly error: Option.Option<Error> }
 /** The socket is not read any further while this much waits for the reader. */
 const highWaterBytes = 1024 * 1024
 
+/** Gathered before the reader is told. */
+const batchBytes = 512 * 1024
+
 export class Exchange implements Undici.Dispatcher.DispatchHandler {
   readonly #listener: Listener
   #controller: Undici.Dispatcher.DispatchController | undefined
@@ -50,10 +53,19 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     if (this.#bufferedBytes >= highWaterBytes) {
       controller.pause()
       this.#wake()
-    } else if (this.#waiting !== undefined && this.#wakeUp === undefined) {
-      // The socket often holds many more reads: handing them over together, once per turn of the event loop, is what makes streams cheap.
-      this.#wakeUp = setImmediate(() => this.#wake())
-    }
+    } else if (this.#waiting !== undefined && this.#wakeUp === undefined) this.#gather()
+  }
+
+  /**
+   * The socket often holds many more reads: handing them over together is what makes streams cheap. They are gathered for as long as every
+   * turn of the event loop brings some.
+   */
+  #gather(): void {
+    const before = this.#bufferedBytes
+    this.#wakeUp = setImmediate(() => {
+      if (this.#bufferedBytes > before && this.#bufferedBytes < batchBytes) this.#gather()
+      else this.#wake()
+    })
   }
 
   /** Told once undici has the connection free again, which takes it a turn: a reader that sends its next request at once would open another. */
