@@ -22,11 +22,11 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AddressPolicy from "../http/internal/addressPolicy.ts"
-import * as DirectBody from "../http/internal/directBody.ts"
+import * as Direct from "../http/internal/direct.ts"
 import * as Dispatcher from "./Dispatcher.ts"
 import { Exchange } from "./internal/exchange.ts"
 import * as Names from "./internal/nameResolver.ts"
-import { UndiciResponse } from "./internal/undiciResponse.ts"
+import * as UndiciResponse from "./internal/undiciResponse.ts"
 import * as UploadBody from "./internal/uploadBody.ts"
 
 /**
@@ -35,18 +35,21 @@ import * as UploadBody from "./internal/uploadBody.ts"
  * @since 0.1.0
  */
 export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient => {
-  const start = (request: HttpClientRequest.HttpClientRequest, url: URL, signal?: AbortSignal) =>
-    Effect.flatMap(UploadBody.make(request.body), (upload) => send(dispatcher, { request, url, signal, upload }))
-  const usual = HttpClient.make(start)
-  /** Without what the platform does about responses that are forgotten. */
-  const direct = (request: HttpClientRequest.HttpClientRequest) =>
-    Either.match(UrlParams.makeUrl(request.url, request.urlParams, request.hash), {
-      onLeft: (cause) => Effect.fail(new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause })),
-      onRight: (url) => start(request, url)
+  const client = HttpClient.make((request, url, signal) =>
+    Effect.suspend(() => {
+      const { abort, response } = begin(dispatcher, request, url)
+      signal.addEventListener("abort", abort)
+      return response
     })
-  return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
-    Effect.flatMap((request) => Effect.flatMap(DirectBody.Wanted, (wanted) => (wanted ? direct(request) : usual.execute(request)))),
-    Effect.succeed
+  )
+  return Direct.withStart(client, (request) =>
+    Either.match(UrlParams.makeUrl(request.url, request.urlParams, request.hash), {
+      onLeft: (cause) => ({
+        response: Effect.fail(new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause })),
+        abort: () => {}
+      }),
+      onRight: (url) => begin(dispatcher, request, url)
+    })
   )
 }
 
@@ -76,51 +79,48 @@ export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.
     )
   )
 
-interface Outgoing {
-  readonly request: HttpClientRequest.HttpClientRequest
-  readonly url: URL
-  readonly signal: AbortSignal | undefined
-  readonly upload: UploadBody.UploadBody
+const begin = (dispatcher: Undici.Dispatcher, request: HttpClientRequest.HttpClientRequest, url: URL): Direct.DirectExchange => {
+  let abort = () => {}
+  const send = (upload: UploadBody.UploadBody) =>
+    Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
+      const exchange = new Exchange({
+        onHead: (status, headers) => resume(Effect.succeed(UndiciResponse.make(request, exchange, status, headers))),
+        onFailed: (error) => resume(Effect.zipRight(upload.close, requestFailure(request, upload, error))),
+        onClosed: upload.stop
+      })
+      abort = () => {
+        const error = new Error("the request was aborted")
+        // Whoever aborts does not wait for the source of the upload.
+        resume(requestFailure(request, upload, error))
+        exchange.abort(error)
+      }
+      const dispatched = Either.try(() =>
+        dispatcher.dispatch(
+          {
+            origin: url.origin,
+            path: requestTarget(request, url),
+            method: request.method,
+            headers: requestHeaders(request),
+            body: upload.body,
+            headersTimeout: 0,
+            bodyTimeout: 0,
+            // undici closes the connection after a HEAD to please servers that send a body along; registries are asked with HEAD all day long.
+            ...(request.method === "HEAD" ? { reset: false } : undefined)
+          },
+          exchange
+        )
+      )
+      if (Either.isLeft(dispatched)) resume(requestFailure(request, upload, dispatched.left))
+      return Effect.suspend(() => {
+        abort()
+        return upload.close
+      })
+    })
+  return { response: Effect.flatMap(UploadBody.make(request.body), send), abort: () => abort() }
 }
 
-const send = (dispatcher: Undici.Dispatcher, outgoing: Outgoing) =>
-  Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
-    const { request, signal, upload, url } = outgoing
-    const abort = () => exchange.abort(new Error("the request was aborted"))
-    const exchange = new Exchange({
-      onHead: (status, headers) => resume(Effect.succeed(new UndiciResponse(request, exchange, status, headers))),
-      onFailed: (error) => resume(Effect.zipRight(upload.close, requestFailure(outgoing, error))),
-      onClosed: () => {
-        signal?.removeEventListener("abort", abort)
-        Effect.runFork(upload.close)
-      }
-    })
-    signal?.addEventListener("abort", abort)
-    const dispatched = Either.try(() =>
-      dispatcher.dispatch(
-        {
-          origin: url.origin,
-          path: requestTarget(request, url),
-          method: request.method,
-          headers: requestHeaders(request),
-          body: upload.body,
-          headersTimeout: 0,
-          bodyTimeout: 0,
-          // undici closes the connection after a HEAD to please servers that send a body along; registries are asked with HEAD all day long.
-          ...(request.method === "HEAD" ? { reset: false } : undefined)
-        },
-        exchange
-      )
-    )
-    if (Either.isLeft(dispatched)) resume(requestFailure(outgoing, dispatched.left))
-    return Effect.suspend(() => {
-      abort()
-      return upload.close
-    })
-  })
-
 /** The failure of the body's source where that was the reason, else the failure of the wire. */
-const requestFailure = ({ request, upload }: Outgoing, error: unknown) =>
+const requestFailure = (request: HttpClientRequest.HttpClientRequest, upload: UploadBody.UploadBody, error: unknown) =>
   Option.match(upload.failure(), {
     onNone: () => Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", cause: error })),
     onSome: (cause) =>

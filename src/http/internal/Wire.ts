@@ -192,7 +192,7 @@ const follow = (
       const from = httpUrl(request.url)
       if (from === undefined) return yield* badUrl(request)
       seen.add(`${request.method} ${from.href}`)
-      const exchange = yield* Exchange.open(means, request, hops === 0 ? settings : { ...settings, propagateTrace: false }, scope)
+      const exchange = yield* Exchange.open(means, request, from, hops === 0 ? settings : { ...settings, propagateTrace: false }, scope)
       const location = exchange.headers["location"]
       if (options.followRedirects === false || !Redirect.isRedirect(exchange.status, location))
         return responseOf(exchange, request, from.origin)

@@ -16,7 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { join } from "../../model/internal/bytes.ts"
 import type { LimitExceeded, TransportError } from "../../model/RegistryError.ts"
-import * as DirectBody from "./directBody.ts"
+import * as Direct from "./direct.ts"
 import type * as Fork from "./fork.ts"
 import * as PullStream from "./pullStream.ts"
 import * as Pump from "./pump.ts"
@@ -69,7 +69,7 @@ const isEmptyBody = (cause: Cause.Cause<unknown>): boolean => {
 /** Aborts an answer nobody reads. Taking hold of its body and letting it go is what every client understands. @internal */
 export const letGo = (forks: Fork.Forks, watchdog: Watchdog.Watchdog, source: HttpClientResponse): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const direct = DirectBody.take(source)
+    const direct = Direct.takeBody(source)
     return direct === undefined ? Pump.start(forks, watchdog, source.stream).close : Effect.sync(direct.abort)
   })
 
@@ -146,7 +146,7 @@ export const make = (options: {
     )
   }
 
-  const openDirect = (direct: DirectBody.DirectBody): PullStream.Pull<TransportError> => {
+  const openDirect = (direct: Direct.DirectBody): PullStream.Pull<TransportError> => {
     reader = { close: Effect.sync(direct.abort), abandon: direct.abort }
     let late = false
     const giveUp = () => {
@@ -174,7 +174,7 @@ export const make = (options: {
 
   /** Gives the chunks one by one. */
   const open = Effect.map(claim, () => {
-    const direct = DirectBody.take(source)
+    const direct = Direct.takeBody(source)
     return direct === undefined ? openPump() : openDirect(direct)
   })
 

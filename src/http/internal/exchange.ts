@@ -27,7 +27,7 @@ import type * as Tracer from "effect/Tracer"
 import { sanitizeText, sanitizeUrl } from "../../model/internal/sanitize.ts"
 import { LimitExceeded, type RequestContext, TransportError } from "../../model/RegistryError.ts"
 import * as Body from "./body.ts"
-import * as DirectBody from "./directBody.ts"
+import * as Direct from "./direct.ts"
 import * as Failure from "./failure.ts"
 import * as Fork from "./fork.ts"
 import * as PullStream from "./pullStream.ts"
@@ -137,19 +137,16 @@ const requestOf = (request: Outgoing, body: HttpBody.HttpBody, trace: Headers.He
     body
   )
 
-const spanOptions = (request: Outgoing): Tracer.SpanOptions => {
-  const url = new URL(request.url)
-  return {
-    kind: "client",
-    captureStackTrace: false,
-    attributes: {
-      "http.request.method": request.method,
-      "server.address": url.hostname,
-      "server.port": url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
-      "url.full": sanitizeUrl(request.url)
-    }
+const spanOptions = ({ method, url }: Outgoing, parsed: URL): Tracer.SpanOptions => ({
+  kind: "client",
+  captureStackTrace: false,
+  attributes: {
+    "http.request.method": method,
+    "server.address": parsed.hostname,
+    "server.port": parsed.port === "" ? (parsed.protocol === "https:" ? 443 : 80) : Number(parsed.port),
+    "url.full": sanitizeUrl(url)
   }
-}
+})
 
 /**
  * What the platform's client finds in the fiber it runs in. Its tracer and its propagation are off: they record signed URLs and tell third
@@ -157,10 +154,7 @@ const spanOptions = (request: Outgoing): Tracer.SpanOptions => {
  */
 const surroundings = (requestInit: RequestInit | undefined) => (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) => {
   const init: RequestInit = { redirect: "manual", ...requestInit }
-  const context = FiberRefs.getOrDefault(refs, FiberRef.currentContext).pipe(
-    Context.add(FetchHttpClient.RequestInit, init),
-    Context.add(DirectBody.Wanted, true)
-  )
+  const context = Context.add(FiberRefs.getOrDefault(refs, FiberRef.currentContext), FetchHttpClient.RequestInit, init)
   return FiberRefs.updateManyAs(refs, {
     forkAs,
     entries: [
@@ -172,23 +166,34 @@ const surroundings = (requestInit: RequestInit | undefined) => (refs: FiberRefs.
 }
 
 /** Sends and waits for the answer's headers. */
-const answer = (client: HttpClient.HttpClient, request: Outgoing, settings: Settings, forks: Fork.Forks, watchdog: Watchdog.Watchdog) =>
-  Effect.useSpan(`http ${request.method}`, spanOptions(request), (span) => {
+const answer = (
+  client: HttpClient.HttpClient,
+  request: Outgoing,
+  parsed: URL,
+  settings: Settings,
+  forks: Fork.Forks,
+  watchdog: Watchdog.Watchdog
+) =>
+  Effect.useSpan(`http ${request.method}`, spanOptions(request, parsed), (span) => {
     const upload: Upload = { open: true, failed: undefined }
     const trace = settings.propagateTrace ? HttpTraceContext.toHeaders(span) : undefined
-    const sent = client.execute(requestOf(request, watchedBody(request.body, upload, watchdog), trace))
+    const sent = requestOf(request, watchedBody(request.body, upload, watchdog), trace)
+    const onExit = (exit: Exit.Exit<HttpClientResponse, unknown>): Effect.Effect<HttpClientResponse, TransportError> => {
+      upload.open = false
+      if (Exit.isFailure(exit)) return Effect.failSync(() => errorOf(request, sendFailure(exit.cause, upload.failed)))
+      if (exit.value.status === 0) return Effect.failSync(() => errorOf(request, hiddenAnswer))
+      span.attribute("http.response.status_code", exit.value.status)
+      return Effect.succeed(exit.value)
+    }
+    const onOverdue = () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
+    const start = Direct.startOf(client)
+    if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent), settings.answerMillis, onExit, onOverdue)
     return Watchdog.guard(
       watchdog,
-      () => forks.fork(sent, { updateRefs: surroundings(settings.requestInit) }),
+      () => forks.fork(client.execute(sent), { updateRefs: surroundings(settings.requestInit) }),
       settings.answerMillis,
-      (exit): Effect.Effect<HttpClientResponse, TransportError> => {
-        upload.open = false
-        if (Exit.isFailure(exit)) return Effect.failSync(() => errorOf(request, sendFailure(exit.cause, upload.failed)))
-        if (exit.value.status === 0) return Effect.failSync(() => errorOf(request, hiddenAnswer))
-        span.attribute("http.response.status_code", exit.value.status)
-        return Effect.succeed(exit.value)
-      },
-      () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis)),
+      onExit,
+      onOverdue,
       (dropped) => Body.letGo(forks, watchdog, dropped)
     )
   })
@@ -239,6 +244,8 @@ const bodyErrors = (request: Outgoing, settings: Settings): Body.Errors => {
 export const open = (
   { client, patrolOf }: Means,
   request: Outgoing,
+  /** The request's URL. */
+  parsed: URL,
   settings: Settings,
   scope: Scope.Scope
 ): Effect.Effect<Exchange, TransportError> =>
@@ -246,7 +253,9 @@ export const open = (
     Effect.gen(function* () {
       const forks = yield* Fork.make
       const watchdog = patrolOf(yield* Effect.clock).start(forks.fork, Math.min(settings.answerMillis, settings.idleMillis))
-      const source = yield* Effect.onError(restore(answer(client, request, settings, forks, watchdog)), () => Effect.sync(watchdog.stop))
+      const source = yield* Effect.onError(restore(answer(client, request, parsed, settings, forks, watchdog)), () =>
+        Effect.sync(watchdog.stop)
+      )
       const headers = source.headers
       const body = Body.make({
         source,

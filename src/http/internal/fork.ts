@@ -19,7 +19,7 @@ export type Fork = <A, E>(effect: Effect.Effect<A, E>, options?: Runtime.RunFork
 export interface Forks {
   readonly fork: Fork
   /** Runs the continuation of a callback in that very callback, instead of in a microtask of its own. */
-  readonly inline: Scheduler.Scheduler
+  readonly inline: () => Scheduler.Scheduler
 }
 
 /**
@@ -43,21 +43,30 @@ const inlineScheduler = (usual: Scheduler.Scheduler): Scheduler.Scheduler => {
   }
 }
 
-/** Fibers so started can be interrupted, even from a region that cannot. @internal */
+/** Fibers so started can be interrupted, even from a region that cannot. Most requests need none, and then this costs nothing. @internal */
 export const make: Effect.Effect<Forks> = Effect.withFiberRuntime((fiber, status) => {
-  // Whoever waits for a fiber tells its failure. The runtime would log it as it is: with the request, signature and credentials in it.
-  const fiberRefs = FiberRefs.updateAs(fiber.getFiberRefs(), {
-    fiberId: fiber.id(),
-    fiberRef: FiberRef.unhandledErrorLogLevel,
-    value: Option.none()
-  })
-  const runtime = Runtime.make({
-    context: fiber.getFiberRef(FiberRef.currentContext),
-    runtimeFlags: RuntimeFlags.enable(status.runtimeFlags, RuntimeFlags.Interruption),
-    fiberRefs
-  })
-  return Effect.succeed({
-    fork: Runtime.runFork(runtime),
-    inline: inlineScheduler(FiberRefs.getOrDefault(fiberRefs, FiberRef.currentScheduler))
-  })
+  const refs = fiber.getFiberRefs()
+  const unobtrusive = lazily(() =>
+    // Whoever waits for a fiber tells its failure. The runtime would log it as it is: with the request, signature and credentials in it.
+    FiberRefs.updateAs(refs, { fiberId: fiber.id(), fiberRef: FiberRef.unhandledErrorLogLevel, value: Option.none() })
+  )
+  const runFork = lazily(() =>
+    Runtime.runFork(
+      Runtime.make({
+        context: FiberRefs.getOrDefault(refs, FiberRef.currentContext),
+        runtimeFlags: RuntimeFlags.enable(status.runtimeFlags, RuntimeFlags.Interruption),
+        fiberRefs: unobtrusive()
+      })
+    )
+  )
+  const inline = lazily(() => inlineScheduler(FiberRefs.getOrDefault(refs, FiberRef.currentScheduler)))
+  return Effect.succeed({ fork: (effect, options) => runFork()(effect, options), inline })
 })
+
+const lazily = <A>(make: () => A): (() => A) => {
+  let made: { readonly value: A } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}

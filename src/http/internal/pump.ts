@@ -66,7 +66,7 @@ export const start = <E>(forks: Fork.Forks, watchdog: Watchdog.Watchdog, stream:
       })
     })
   )
-  const fiber = forks.fork(read, { scheduler: forks.inline })
+  const fiber = forks.fork(read, { scheduler: forks.inline() })
   fiber.addObserver((exit) => {
     // A chunk that is still waiting to be taken comes first.
     const last = Either.left(exit)

@@ -4,12 +4,14 @@
  *
  * @internal
  */
+import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import type * as Direct from "./direct.ts"
 import type * as Fork from "./fork.ts"
 
 /** @internal */
@@ -146,3 +148,29 @@ export const guard = <A, E, B, E2>(
       return Effect.flatMap(Fiber.interrupt(fiber), (exit) => (Exit.isSuccess(exit) ? onDropped(exit.value) : Effect.void))
     })
   })
+
+/** The same for an exchange that ends at once when it is aborted, which needs no fiber of its own. @internal */
+export const guardDirect = <B, E2>(
+  watchdog: Watchdog,
+  { abort, response }: Direct.DirectExchange,
+  limitMillis: number,
+  onExit: (exit: Exit.Exit<HttpClientResponse, unknown>) => Effect.Effect<B, E2>,
+  onOverdue: () => Effect.Effect<B, E2>
+): Effect.Effect<B, E2> => {
+  let left = false
+  const ended = (exit: Exit.Exit<HttpClientResponse, unknown>) => {
+    watchdog.arrived()
+    return left ? onOverdue() : onExit(exit)
+  }
+  const waited = Effect.matchCauseEffect(response, {
+    onSuccess: (value) => ended(Exit.succeed(value)),
+    onFailure: (cause) => ended(Exit.failCause(cause))
+  })
+  return Effect.suspend(() => {
+    watchdog.expect(limitMillis, () => {
+      left = true
+      abort()
+    })
+    return waited
+  })
+}

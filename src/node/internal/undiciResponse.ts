@@ -1,33 +1,35 @@
 /** A response of undici as the platform knows responses. */
 import * as Headers from "@effect/platform/Headers"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as DirectBody from "../../http/internal/directBody.ts"
+import * as Direct from "../../http/internal/direct.ts"
 import { PlatformResponse, type Source } from "../../http/internal/platformResponse.ts"
 import { concat } from "../../model/internal/bytes.ts"
 import type { Exchange } from "./exchange.ts"
 
-export class UndiciResponse extends PlatformResponse implements DirectBody.HasDirectBody {
-  readonly [DirectBody.DirectBody]: () => DirectBody.DirectBody | undefined
-
-  constructor(
-    request: HttpClientRequest.HttpClientRequest,
-    exchange: Exchange,
-    status: number,
-    headers: Record<string, string | Array<string> | undefined>
-  ) {
-    let free = true
-    const claim = (): boolean => {
-      const claimed = free
-      free = false
-      return claimed
-    }
-    super(request, { status, headers: Headers.fromInput(headers), setCookie: headers["set-cookie"] }, bodyOf(exchange, claim))
-    this[DirectBody.DirectBody] = () => (claim() ? { pull: exchange.pull, abort: () => exchange.abort(unread) } : undefined)
+/** Its body is taken once, whichever way. */
+export const make = (
+  request: HttpClientRequest.HttpClientRequest,
+  exchange: Exchange,
+  status: number,
+  headers: Record<string, string | Array<string> | undefined>
+): HttpClientResponse => {
+  let free = true
+  const claim = (): boolean => {
+    const claimed = free
+    free = false
+    return claimed
   }
+  const response = new PlatformResponse(
+    request,
+    { status, headers: Headers.fromInput(headers), setCookie: headers["set-cookie"] },
+    bodyOf(exchange, claim)
+  )
+  return Direct.withBody(response, () => (claim() ? { pull: exchange.pull, abort: () => exchange.abort(unread) } : undefined))
 }
 
 const unread = new Error("the body is not wanted")

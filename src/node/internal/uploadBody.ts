@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Stream from "effect/Stream"
@@ -20,9 +21,11 @@ export interface UploadBody {
   readonly failure: () => Option.Option<Cause.Cause<unknown>>
   /** Stops the source and waits for its finalizers. */
   readonly close: Effect.Effect<void>
+  /** Stops the source. */
+  readonly stop: () => void
 }
 
-const ready = (body: Body): UploadBody => ({ body, failure: Option.none, close: Effect.void })
+const ready = (body: Body): UploadBody => ({ body, failure: Option.none, close: Effect.void, stop: () => {} })
 
 /** The body of a request; the source of a stream is started when undici asks for its first bytes. */
 export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
@@ -129,6 +132,10 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     ended = true
     return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
   })
+  const stop = () => {
+    ended = true
+    fiber?.unsafeInterruptAsFork(FiberId.none)
+  }
 
   const iterator: AsyncIterableIterator<Uint8Array, undefined> = {
     [Symbol.asyncIterator]: () => iterator,
@@ -139,11 +146,11 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
         answer()
       }),
     return: () => {
-      Effect.runFork(close)
+      stop()
       return Promise.resolve(done)
     }
   }
 
   // undici's documentation lists async iterables among the bodies, its types do not.
-  return { body: iterator as unknown as Body, failure: () => failure, close }
+  return { body: iterator as unknown as Body, failure: () => failure, close, stop }
 }

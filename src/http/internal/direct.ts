@@ -1,0 +1,60 @@
+/**
+ * What our own client for Node offers beside the platform's interface: requests and bodies whose waits can be broken off from outside, so that
+ * they need no fiber of their own, and bodies that are pulled without a stream. A client or a response that was derived from ours does not
+ * offer it, since it may do something else.
+ *
+ * @internal
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type { HttpClientError } from "@effect/platform/HttpClientError"
+import type { HttpClientRequest } from "@effect/platform/HttpClientRequest"
+import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
+import type * as Chunk from "effect/Chunk"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+
+/** @internal */
+export interface DirectBody {
+  /** All bytes at hand, or those that come next; `none` after the last of them. */
+  readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<unknown>>
+  /** Closes the connection, upon which a wait fails; harmless after the end. */
+  readonly abort: () => void
+}
+
+/** @internal */
+export interface DirectExchange {
+  /** To be run once; whoever gets the response has to let go of it. */
+  readonly response: Effect.Effect<HttpClientResponse, HttpClientError>
+  /** Closes the connection, upon which the wait fails at once; harmless after the end. */
+  readonly abort: () => void
+}
+
+const body: unique symbol = Symbol("effect-oci/direct/body")
+const start: unique symbol = Symbol("effect-oci/direct/start")
+
+interface Response extends HttpClientResponse {
+  readonly [body]: () => DirectBody | undefined
+}
+
+interface Client extends HttpClient.HttpClient {
+  readonly [start]: (request: HttpClientRequest) => DirectExchange
+}
+
+const isResponse = (response: HttpClientResponse): response is Response => Object.hasOwn(response, body)
+
+const isClient = (client: HttpClient.HttpClient): client is Client => Object.hasOwn(client, start)
+
+/** Offers the body, which is taken at most once, as its stream would be. @internal */
+export const withBody = <A extends HttpClientResponse>(response: A, take: () => DirectBody | undefined): A =>
+  Object.defineProperty(response, body, { value: take })
+
+/** @internal */
+export const takeBody = (response: HttpClientResponse): DirectBody | undefined => (isResponse(response) ? response[body]() : undefined)
+
+/** @internal */
+export const withStart = (client: HttpClient.HttpClient, begin: (request: HttpClientRequest) => DirectExchange): HttpClient.HttpClient =>
+  Object.defineProperty(client, start, { value: begin })
+
+/** @internal */
+export const startOf = (client: HttpClient.HttpClient): ((request: HttpClientRequest) => DirectExchange) | undefined =>
+  isClient(client) ? client[start] : undefined
