@@ -1,4 +1,6 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as BlobUpload from "../../client/BlobUpload.ts"
 import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
@@ -66,9 +68,11 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
     Effect.suspend(() => {
       const tell = reporter(descriptor)
       tell({ _tag: "Started" })
-      return Effect.map(
-        Effect.tapError(deliver(tell), (error) => Effect.sync(() => tell({ _tag: "Failed", error }))),
-        tell
+      // Also when it is interrupted, since the lane or the run has failed elsewhere.
+      return Effect.onExit(deliver(tell), (exit) =>
+        Effect.sync(() =>
+          tell(Exit.match(exit, { onSuccess: (event) => event, onFailure: (cause) => ({ _tag: "Failed", error: Cause.squash(cause) }) }))
+        )
       )
     })
 
