@@ -137,7 +137,7 @@ export interface Destination<E> {
 
 /**
  * Copies one thing to many targets and reads it once: manifests are fetched once, and the blobs that several targets lack flow to them out
- * of one read, which keeps half a megabyte of each blob in memory. `jobs` are blobs, each with all its targets.
+ * of one read, of which the fastest target is at most half a megabyte ahead of the slowest. `jobs` are blobs, each with all its targets.
  *
  * The results are in the order of the targets. A target that fails leaves the others alone: its failure is its result, and
  * `Effect.flatMap(Effect.all)` makes it that of the whole. What fails as a whole is the source, as long as its manifests are read.

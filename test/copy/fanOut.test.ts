@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -74,6 +75,25 @@ const stallAt = (bytes: number) =>
   Fault.custom(`stallAt(${bytes})`, (exchange) =>
     Effect.zipRight(Effect.ignore(Fault.earlyAnswer(bytes, 200).apply(exchange)), Effect.never)
   )
+
+/** The first large blob that goes to the host. */
+const stalls = (host: string, bytes: number): FaultyHttp.Rule => ({
+  match: { host, method: "PUT", when: ({ headers }) => Number(headers["content-length"]) > largeBytes, count: 1 },
+  fault: stallAt(bytes)
+})
+
+/** A copy with one job that goes on meanwhile, and the targets that have their manifest. */
+const copyingTo = Effect.fnUntraced(function* <E>(
+  source: RemoteRepository.RemoteRepository,
+  destinations: ReadonlyArray<Copy.Destination<E>>
+) {
+  const done: Array<string> = []
+  const onProgress: Progress.Listener = (event) => {
+    if (event._tag === "Done" && MediaType.isManifest(event.descriptor.mediaType)) done.push(event.target)
+  }
+  const copying = yield* Effect.fork(Copy.copyToMany(source, "v1", destinations, { jobs: 1, onProgress }))
+  return { copying, done }
+})
 
 /** A registry that knows nothing of an upload that broke off. */
 const forgets: ReadonlyArray<FaultyHttp.Rule> = [{ match: { method: "GET", path: /uploads/ }, fault: Fault.respond(404) }]
@@ -276,32 +296,40 @@ describe("Copy.copyToMany", () => {
     Effect.gen(function* () {
       const source = yield* sourceOf
       yield* seed({ layers: 3 })
-      const done: Array<string> = []
-      const copying = yield* Effect.fork(
-        Copy.copyToMany(source, "v1", yield* targetsOf(["a.test", "b.test", "c.test"]), {
-          onProgress: (event) => {
-            if (event._tag === "Done" && MediaType.isManifest(event.descriptor.mediaType)) done.push(event.target)
-          }
-        })
-      )
+      const { copying, done } = yield* copyingTo(source, yield* targetsOf(["a.test", "b.test", "c.test"]))
       yield* TestClock.adjust("30 seconds")
       expect([...done].sort()).toEqual(["a.test/mirror/app", "c.test/mirror/app"])
       const [, second] = yield* throughTime(Effect.flatten(Fiber.await(copying)))
       expect(second).toMatchObject({ _tag: "Right", right: { blobs: 4 } })
       for (const name of ["a.test", "b.test", "c.test"]) expect(yield* isComplete(name, "v1")).toBe(true)
       expect(yield* openUploads).toEqual([])
-    }).pipe(
-      Effect.provide(
-        layer({
-          rules: [
-            {
-              match: { host: "b.test", method: "PUT", when: ({ headers }) => Number(headers["content-length"]) > largeBytes, count: 1 },
-              fault: stallAt(700_000)
-            }
-          ]
-        })
-      )
-    )
+    }).pipe(Effect.provide(layer({ rules: [stalls("b.test", 700_000)] })))
+  )
+
+  it.effect("a target that stalls with the last bytes of a blob holds nobody up", () =>
+    Effect.gen(function* () {
+      const source = yield* sourceOf
+      yield* seed({ layers: 3 })
+      const { copying, done } = yield* copyingTo(source, yield* targetsOf(["a.test", "b.test", "c.test"]))
+      yield* TestClock.adjust("30 seconds")
+      expect([...done].sort()).toEqual(["a.test/mirror/app", "c.test/mirror/app"])
+      expectRight(yield* throughTime(Effect.flatten(Fiber.await(copying))))
+      expect(yield* isComplete("b.test", "v1")).toBe(true)
+      expect(yield* asked("source.test", "GET blob")).toBe(4)
+    }).pipe(Effect.provide(layer({ rules: [stalls("b.test", largeBytes - 100_000)] })))
+  )
+
+  it.effect("targets that wait for another one of their registry, which stalls, hold nobody up", () =>
+    Effect.gen(function* () {
+      const source = yield* sourceOf
+      yield* seed({ layers: 3 })
+      const other = { target: yield* remote("b.test/other/app") }
+      const { copying, done } = yield* copyingTo(source, [...(yield* targetsOf(["a.test", "b.test", "c.test"])), other])
+      yield* TestClock.adjust("30 seconds")
+      expect([...done].sort()).toEqual(["a.test/mirror/app", "c.test/mirror/app"])
+      expectRight(yield* throughTime(Effect.flatten(Fiber.await(copying))))
+      expect(done.length).toBe(4)
+    }).pipe(Effect.provide(layer({ rules: [stalls("b.test", 700_000)] })))
   )
 
   it.effect("a target that is slow to answer gets its blobs out of the shared read all the same", () =>
@@ -389,6 +417,40 @@ describe("Copy.copyToMany", () => {
       }
       expect(sums.at(-1)).toMatchObject({ active: 0, done: 10, failed: 0 })
       expect(sums.at(-1)?.completeBytes).toBe(sums.at(-1)?.totalBytes)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("what a target has begun when it fails ends as failed", () =>
+    Effect.gen(function* () {
+      const source = yield* sourceOf
+      yield* seed({ layers: 3 })
+      const add = Progress.summarize()
+      let sum = Progress.empty
+      const onProgress: Progress.Listener = (event) => {
+        sum = add(event)
+      }
+      const [, second] = yield* throughTime(Copy.copyToMany(source, "v1", yield* targetsOf(["a.test", "b.test"]), { onProgress }))
+      expect(second).toMatchObject({ _tag: "Left", left: { _tag: "Denied" } })
+      expect(sum).toMatchObject({ active: 0, done: 5, failed: 4 })
+    }).pipe(
+      Effect.provide(
+        layer({
+          rules: [
+            { match: { host: "b.test", method: "PUT", path: /uploads/, count: 3 }, fault: Fault.stall },
+            { match: { host: "b.test", method: "PUT", path: /uploads/ }, fault: Fault.respond(403) }
+          ]
+        })
+      )
+    )
+  )
+
+  it.effect("a target that is interrupted has not succeeded", () =>
+    Effect.gen(function* () {
+      const source = yield* sourceOf
+      yield* seed({ layers: 1 })
+      const store = yield* MemoryStore.make()
+      const destinations = [{ target: store }, { target: { ...store, label: "other", pushBlob: () => Effect.interrupt } }]
+      expect(Exit.isInterrupted(yield* Effect.exit(Copy.copyToMany(source, "v1", destinations)))).toBe(true)
     }).pipe(Effect.provide(layer()))
   )
 

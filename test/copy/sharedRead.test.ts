@@ -23,8 +23,8 @@ const contentOf = (sizes: ReadonlyArray<number>) => {
 
 const collect = <E>(stream: Stream.Stream<Uint8Array, E>) => Effect.map(Stream.runCollect(stream), (chunk) => Buffer.concat([...chunk]))
 
-const seatsFor = <E>(content: Stream.Stream<Uint8Array, E>, sizeBytes: number, readers: number) =>
-  Effect.map(SharedRead.make({ content, sizeBytes, readers }), (seats) => (index: number) => seats[index] ?? expect.fail("no such seat"))
+const seatsFor = <E>(content: Stream.Stream<Uint8Array, E>, readers: number) =>
+  Effect.map(SharedRead.make(content, readers), (seats) => (index: number) => seats[index] ?? expect.fail("no such seat"))
 
 const megabytes = (count: number) => Array.from({ length: count * 16 }, () => 64 * 1024)
 
@@ -35,7 +35,7 @@ describe("a shared read", () => {
     ({ readers, sizes }) =>
       Effect.gen(function* () {
         const { content, seen, whole } = contentOf(sizes)
-        const seat = yield* seatsFor(content, whole.byteLength, readers)
+        const seat = yield* seatsFor(content, readers)
         const read = yield* Effect.forEach(
           Array.from({ length: readers }, (_, index) => seat(index)),
           ({ content, leave }) => Effect.ensuring(collect(content.from(0)), leave),
@@ -50,7 +50,7 @@ describe("a shared read", () => {
   it.scoped("does not run ahead of the slowest reader by more than what is kept", () =>
     Effect.gen(function* () {
       const { content, seen, whole } = contentOf(megabytes(4))
-      const seat = yield* seatsFor(content, whole.byteLength, 2)
+      const seat = yield* seatsFor(content, 2)
       const fast = yield* Effect.fork(collect(seat(0).content.from(0)))
       const go = yield* Deferred.make<void>()
       const slow = yield* Effect.fork(collect(Stream.tap(seat(1).content.from(0), () => Deferred.await(go))))
@@ -66,7 +66,7 @@ describe("a shared read", () => {
   it.scoped("goes on without a reader that does nothing for some seconds, which reads by itself later", () =>
     Effect.gen(function* () {
       const { content, seen, whole } = contentOf(megabytes(2))
-      const seat = yield* seatsFor(content, whole.byteLength, 2)
+      const seat = yield* seatsFor(content, 2)
       const fast = yield* Effect.fork(collect(seat(0).content.from(0)))
       yield* TestClock.adjust("11 seconds")
       expect((yield* Fiber.join(fast)).equals(whole)).toBe(true)
@@ -79,7 +79,7 @@ describe("a shared read", () => {
   it.scoped("a reader that stops in the middle goes on by itself where it was", () =>
     Effect.gen(function* () {
       const { content, seen, whole } = contentOf(megabytes(2))
-      const seat = yield* seatsFor(content, whole.byteLength, 2)
+      const seat = yield* seatsFor(content, 2)
       const fast = yield* Effect.fork(collect(seat(0).content.from(0)))
       const go = yield* Deferred.make<void>()
       const slow = yield* Effect.fork(collect(Stream.tap(seat(1).content.from(0), () => Deferred.await(go))))
@@ -91,10 +91,29 @@ describe("a shared read", () => {
     })
   )
 
+  it.scoped("leaves nobody behind because the source is slow", () =>
+    Effect.gen(function* () {
+      const { content, seen, whole } = contentOf([1000, 2000, 3000])
+      const seat = yield* seatsFor(
+        Stream.tap(content, () => Effect.sleep("30 seconds")),
+        2
+      )
+      const fast = yield* Effect.fork(collect(seat(0).content.from(0)))
+      const go = yield* Deferred.make<void>()
+      const slow = yield* Effect.fork(collect(Stream.tap(seat(1).content.from(0), () => Deferred.await(go))))
+      yield* TestClock.adjust("55 seconds")
+      yield* Deferred.succeed(go, undefined)
+      yield* TestClock.adjust("5 minutes")
+      expect((yield* Fiber.join(fast)).equals(whole)).toBe(true)
+      expect((yield* Fiber.join(slow)).equals(whole)).toBe(true)
+      expect(seen.reads).toBe(1)
+    })
+  )
+
   it.scoped("waits for nobody who has left", () =>
     Effect.gen(function* () {
       const { content, seen, whole } = contentOf(megabytes(2))
-      const seat = yield* seatsFor(content, whole.byteLength, 3)
+      const seat = yield* seatsFor(content, 3)
       yield* seat(1).leave
       const fast = yield* Effect.fork(collect(seat(0).content.from(0)))
       yield* Stream.runDrain(Stream.take(seat(2).content.from(0), 1))
@@ -107,18 +126,30 @@ describe("a shared read", () => {
   it.scoped("a small blob is there for readers that come late, as long as one is to come", () =>
     Effect.gen(function* () {
       const { content, seen, whole } = contentOf([1000, 2000])
-      const seat = yield* seatsFor(content, whole.byteLength, 2)
+      const seat = yield* seatsFor(content, 2)
       yield* collect(seat(0).content.from(0))
       yield* seat(0).leave
-      expect((yield* collect(seat(1).content.from(500))).equals(whole.subarray(500))).toBe(true)
+      expect((yield* collect(seat(1).content.from(0))).equals(whole)).toBe(true)
       expect(seen.reads).toBe(1)
+    })
+  )
+
+  it.scoped("a reader that comes in the middle, or once more, reads by itself and holds nobody up", () =>
+    Effect.gen(function* () {
+      const { content, seen, whole } = contentOf(megabytes(2))
+      const seat = yield* seatsFor(content, 2)
+      expect((yield* collect(seat(1).content.from(70_000))).equals(whole.subarray(70_000))).toBe(true)
+      for (const reads of [2, 3]) {
+        expect((yield* collect(seat(0).content.from(0))).equals(whole)).toBe(true)
+        expect(seen.reads).toBe(reads)
+      }
     })
   )
 
   it.scoped("fails for all when the source does", () =>
     Effect.gen(function* () {
       const { content } = contentOf([1000])
-      const seat = yield* seatsFor(Stream.concat(content, Stream.fail("broken" as const)), 2000, 2)
+      const seat = yield* seatsFor(Stream.concat(content, Stream.fail("broken" as const)), 2)
       const read = (index: number) => Effect.flip(collect(seat(index).content.from(0)))
       expect(yield* Effect.all([read(0), read(1)], { concurrency: 2 })).toEqual(["broken", "broken"])
     })

@@ -1,7 +1,6 @@
 // One source, many targets. Each target is a lane of its own, which ends with its first failure and leaves the others alone; what lanes need
 // of the same blob at the same time, they read together.
 import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -47,7 +46,6 @@ export const lane = <E>(
 export const within = <E, A>(lane: Lane<E>, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.raceFirst(effect, Deferred.await(lane.failure)).pipe(
     Effect.tapErrorCause((cause) => {
-      if (Cause.isInterruptedOnly(cause)) return Effect.void
       lane.failed = true
       return Deferred.failCause(lane.failure, cause)
     })
@@ -65,23 +63,23 @@ const going = <E>(lanes: ReadonlyArray<Lane<E>>) => lanes.filter(({ failed }) =>
 
 const together = { concurrency: "unbounded", discard: true } as const
 
-/** A flight that has not begun; undefined when somebody has claimed it before. */
-const claim = <E>({ flights }: Lane<E>, key: string): Effect.Effect<Deferred.Deferred<void, E> | undefined> =>
-  Effect.map(Deferred.make<void, E>(), (flight) => {
-    if (flights.has(key)) return undefined
-    flights.set(key, flight)
-    return flight
-  })
-
+/** A flight that has not begun. */
 interface Claim<E> {
   readonly lane: Lane<E>
   readonly flight: Deferred.Deferred<void, E>
 }
 
+/** The flights of those lanes for which nobody has claimed it before. */
 const claims = <E>(lanes: ReadonlyArray<Lane<E>>, key: string): Effect.Effect<ReadonlyArray<Claim<E>>> =>
   Effect.map(
-    Effect.forEach(going(lanes), (lane) => Effect.map(claim(lane, key), (flight) => (flight === undefined ? [] : [{ lane, flight }]))),
-    (found) => found.flat()
+    Effect.forEach(going(lanes), (lane) =>
+      Effect.map(Deferred.make<void, E>(), (flight): ReadonlyArray<Claim<E>> => {
+        if (lane.flights.has(key)) return []
+        lane.flights.set(key, flight)
+        return [{ lane, flight }]
+      })
+    ),
+    Arr.flatten
   )
 
 /** Flies, and says so to all who wait for it. A failure is the lane's and goes no further. */
@@ -120,33 +118,37 @@ const groupsOf = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, claimed: R
 
 /** Fibers live in the scope, and so does what a lane that is late still has to do when the others are done with a blob. @internal */
 export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: ReadonlyArray<Lane<E>>, scope: Scope.Scope): FanOut<E> => {
-  const seatsFor = (content: Stream.Stream<Uint8Array, E>, sizeBytes: number, readers: ReadonlyArray<Claim<E>>) =>
-    Effect.map(SharedRead.make({ content, sizeBytes, readers: readers.length }), (seats) => new Map(Arr.zip(readers, seats)))
+  const seatsFor = (content: Stream.Stream<Uint8Array, E>, readers: ReadonlyArray<Claim<E>>) =>
+    Effect.map(SharedRead.make(content, readers.length), (seats) => new Map(Arr.zip(readers, seats)))
 
-  /** Everything that is to do about one blob; `watched` is told how to wait until none of the lanes is held up by another. */
+  /** Everything that is to do about one blob; `passed` is done when none of the lanes has to wait for another any more. */
   const share = (
     descriptor: Descriptor.Descriptor,
     claimed: ReadonlyArray<Claim<E>>,
-    watched: Deferred.Deferred<Effect.Effect<void>>
+    passed: Deferred.Deferred<void>
   ): Effect.Effect<void> =>
     Effect.gen(function* () {
       const content = yield* Embedded.blob(source, descriptor)
       const groups = groupsOf(run, source, claimed)
-      const first = groups.map((group) => group.first)
-      const others = groups.flatMap((group) => group.others)
+      const firsts = groups.map(({ first }) => first)
+      const rest = groups.flatMap(({ others }) => others)
       // What is in memory already is nobody's to wait for.
       const read = content instanceof Uint8Array ? Stream.empty : content
-      const seats = new Map([...(yield* seatsFor(read, descriptor.size, first)), ...(yield* seatsFor(read, descriptor.size, others))])
-      yield* Deferred.succeed(
-        watched,
-        Effect.forEach(seats.values(), ({ released }) => released, { discard: true })
-      )
+      const seats = new Map([...(yield* seatsFor(read, firsts)), ...(yield* seatsFor(read, rest))])
+      const released = (claim: Claim<E>) => seats.get(claim)?.released ?? Effect.void
+      // Who is left behind takes those along who wait to take the blob over.
+      const watch = ({ first, others }: Group<E>) =>
+        Effect.zipRight(
+          released(first),
+          Effect.whenEffect(Effect.forEach(others, released, { discard: true }), Deferred.isDone(first.flight))
+        )
+      yield* Effect.forkScoped(Effect.zipRight(Effect.forEach(groups, watch, { discard: true }), Deferred.succeed(passed, undefined)))
       const push = (claim: Claim<E>) => {
         const seat = seats.get(claim)
         const shared = content instanceof Uint8Array || seat === undefined ? content : seat.content
         return Effect.ensuring(fly(claim, claim.lane.deliver.blob(descriptor, shared)), seat?.leave ?? Effect.void)
       }
-      yield* Effect.forEach(groups, (group) => Effect.zipRight(push(group.first), Effect.forEach(group.others, push, together)), together)
+      yield* Effect.forEach(groups, ({ first, others }) => Effect.zipRight(push(first), Effect.forEach(others, push, together)), together)
     }).pipe(Effect.scoped)
 
   /** One permit for a blob and all who want it: nobody waits for a permit while others wait for him. */
@@ -154,17 +156,16 @@ export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: 
     Effect.gen(function* () {
       const claimed = yield* claims(audience, descriptor.digest)
       if (claimed.length === 0) return
-      const watched = yield* Deferred.make<Effect.Effect<void>>()
+      const passed = yield* Deferred.make<void>()
       const moving = Effect.suspend(() =>
         share(
           descriptor,
           claimed.filter(({ lane }) => !lane.failed),
-          watched
+          passed
         )
       )
-      const moved = Effect.ensuring(moving, Deferred.succeed(watched, Effect.void))
-      const released = Effect.flatten(Deferred.await(watched))
-      yield* run.jobs.withPermits(1)(Effect.zipRight(Effect.forkIn(moved, scope), released))
+      const moved = Effect.ensuring(moving, Deferred.succeed(passed, undefined))
+      yield* run.jobs.withPermits(1)(Effect.zipRight(Effect.forkIn(moved, scope), Deferred.await(passed)))
     })
 
   /** Brings a node to those of the audience who need it: its blobs and children, and then, each on its own, the manifest. */

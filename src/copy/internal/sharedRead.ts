@@ -1,5 +1,5 @@
-// One read of a blob for several readers. A few pieces of it are in memory: those that a reader has not taken yet, which is what makes a
-// fast reader wait for a slow one, and the last ones, for readers that come a little later or go back a little.
+// One read of a blob for several readers. A few pieces of it are in memory, those that a reader has not taken yet: this is what makes a fast
+// reader wait for a slow one.
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
@@ -19,31 +19,23 @@ import * as Window from "./window.ts"
  * @internal
  */
 export interface Seat<E> {
-  /** The blob from an offset on: out of the shared read where that is still possible, else out of a read of its own. */
+  /** The blob from an offset on: out of the shared read when that is all of it for the first time, else out of a read of its own. */
   readonly content: { readonly from: (offset: number) => Stream.Stream<Uint8Array, E> }
   /** The reader needs nothing more. */
   readonly leave: Effect.Effect<void>
-  /** Waits until the reader has left, or has nothing to do with the others any more. */
+  /** Waits until nobody has to wait for the reader any more: it has left, reads by itself, or does nothing while the others are done. */
   readonly released: Effect.Effect<void>
 }
 
-/** @internal */
-export interface Options<E> {
-  readonly content: Stream.Stream<Uint8Array, E>
-  readonly sizeBytes: number
-  readonly readers: number
-}
-
-/** What is kept of a blob. One that is not larger is read once whenever its readers come. @internal */
+/** How far the fastest reader gets ahead of the slowest. @internal */
 export const windowBytes = 512 * 1024
 
-/** A reader that does nothing for so long is left behind, if others wait for it or it has nothing to lose: at most twice this time. */
+/** A reader that does nothing for so long is late, if anybody waits for it: at most twice this time. */
 const patience: Duration.DurationInput = "5 seconds"
 
 interface Place {
-  state: "coming" | "reading" | "apart" | "left"
-  /** Which opening of the content counts: an earlier one may still be ending. */
-  run: number
+  /** One that is `late` still gets what is in memory, while the others are done; one that is `apart` goes on by itself. */
+  state: "coming" | "reading" | "late" | "apart" | "left"
   /** What the reader has not taken begins here. */
   position: number
   waiting: boolean
@@ -52,7 +44,7 @@ interface Place {
   seen: number
 }
 
-const isActive = ({ state }: Place): boolean => state === "coming" || state === "reading"
+const isHere = ({ state }: Place): boolean => state !== "apart" && state !== "left"
 
 /** A stream without its first bytes. */
 const dropBytes =
@@ -72,34 +64,33 @@ const dropBytes =
     })
 
 /** Seats for a read that begins with the first of them and ends with the scope. @internal */
-export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Effect<ReadonlyArray<Seat<E>>, never, Scope.Scope> =>
+export const make = <E>(
+  content: Stream.Stream<Uint8Array, E>,
+  readers: number
+): Effect.Effect<ReadonlyArray<Seat<E>>, never, Scope.Scope> =>
   Effect.gen(function* () {
     if (readers === 0) return []
     const bell = Bell.make()
-    const window = Window.make(windowBytes)
-    const places = Array.from(
-      { length: readers },
-      (): Place => ({ state: "coming", run: 0, position: 0, waiting: false, signs: 0, seen: 0 })
-    )
+    const window = Window.make()
+    const places = Array.from({ length: readers }, (): Place => ({ state: "coming", position: 0, waiting: false, signs: 0, seen: 0 }))
     let begun = false
     let ended: Exit.Exit<void, E> | undefined
 
-    const needed = () => Math.min(...places.filter(isActive).map(({ position }) => position))
-    const deserted = () => !places.some(isActive)
+    /** Where the slowest reader is; at infinity when there is none. */
+    const needed = () => Math.min(...places.filter(isHere).map(({ position }) => position))
+    const hasRoom = () => window.end() - needed() < windowBytes
+
     const changed = () => {
-      if (deserted()) window.clear()
-      else window.trim(needed())
+      window.trim(needed())
       bell.ring()
     }
 
-    const release = (place: Place, state: "apart" | "left") => {
+    const become = (place: Place, state: Place["state"]) => {
       place.state = state
       changed()
     }
 
     // --- reading the source ---
-
-    const hasRoom = () => deserted() || window.end() - needed() < windowBytes
 
     const keep = (chunk: Chunk.Chunk<Uint8Array>) =>
       Effect.zipRight(
@@ -112,7 +103,7 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
             }),
           { discard: true }
         ),
-        Effect.suspend(() => (deserted() ? Effect.fail(Option.none()) : Effect.void))
+        Effect.suspend(() => (places.some(isHere) ? Effect.void : Effect.fail(Option.none())))
       )
 
     const read = Effect.flatMap(PullStream.open(content), (pull) => PullStream.whileThereIsMore(Effect.flatMap(pull, keep))).pipe(
@@ -135,13 +126,13 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
     // --- leaving readers behind ---
 
     const look = () => {
-      const starving = places.some((place) => isActive(place) && place.waiting)
-      // As long as nobody has begun or is done, nobody is late.
-      const early = !begun && !places.some(({ state }) => state === "left")
+      const starving = !hasRoom() && places.some((place) => isHere(place) && place.waiting)
+      const done = ended !== undefined || places.some(({ state }) => state === "left")
       for (const place of places) {
-        const harmless = place.state === "coming" || place.position === sizeBytes
-        const idle = isActive(place) && !place.waiting && place.signs === place.seen
-        if (idle && !early && (starving || harmless)) release(place, "apart")
+        const idle = isHere(place) && !place.waiting && place.signs === place.seen
+        // For one that has yet to begin nothing is kept: there may be many of them, one for each blob.
+        if (idle && (starving || (done && place.state === "coming"))) become(place, "apart")
+        else if (idle && done) become(place, "late")
         place.seen = place.signs
       }
     }
@@ -151,20 +142,11 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
 
     const apart = (offset: number, scope: Scope.Scope) => PullStream.openIn(scope, offset === 0 ? content : dropBytes(offset)(content))
 
-    /** Out of the shared read from an offset on; where that ends for the reader before the blob does, it goes on by itself. */
-    const join = (place: Place, offset: number, scope: Scope.Scope): PullStream.Pull<E> => {
-      const run = ++place.run
-      let position = offset
+    /** Out of the shared read; who is left behind goes on by itself. */
+    const join = (place: Place, scope: Scope.Scope): PullStream.Pull<E> => {
       let own: PullStream.Pull<E> | undefined
-      const isMine = () => place.state === "reading" && place.run === run
-      const move = (to: number) => {
-        position = to
-        place.position = to
-        place.signs++
-        changed()
-      }
       const alone = Effect.suspend(() =>
-        Effect.flatMap(Effect.mapError(apart(position, scope), Option.some), (pull) => {
+        Effect.flatMap(Effect.mapError(apart(place.position, scope), Option.some), (pull) => {
           own = pull
           return pull
         })
@@ -172,42 +154,44 @@ export const make = <E>({ content, sizeBytes, readers }: Options<E>): Effect.Eff
       const more = Effect.suspend(() => {
         place.waiting = true
         return Effect.ensuring(
-          bell.until(() => !isMine() || ended !== undefined || window.end() > position),
+          bell.until(() => !isHere(place) || ended !== undefined || window.end() > place.position),
           Effect.sync(() => {
             place.waiting = false
           })
         )
       })
+      const take = (bytes: Uint8Array) => {
+        place.position += bytes.byteLength
+        place.signs++
+        changed()
+        return Chunk.of(bytes)
+      }
       const next: PullStream.Pull<E> = Effect.suspend(() => {
         if (own !== undefined) return own
-        if (!isMine()) return alone
-        const bytes = window.from(position)
-        if (bytes !== undefined) {
-          move(position + bytes.byteLength)
-          return Effect.succeed(Chunk.of(bytes))
-        }
+        if (!isHere(place)) return alone
+        const bytes = window.from(place.position)
+        if (bytes !== undefined) return Effect.succeed(take(bytes))
         if (ended === undefined) return Effect.zipRight(more, next)
         return Exit.isSuccess(ended) ? Effect.fail(Option.none()) : Effect.failCause(Cause.map(ended.cause, Option.some))
       })
       begun = true
-      place.state = "reading"
-      move(offset)
+      place.signs++
+      become(place, "reading")
       return next
     }
 
     const open = (place: Place, offset: number): Stream.Stream<Uint8Array, E> =>
       PullStream.make((scope) =>
         Effect.suspend(() => {
-          if (place.state !== "left" && window.reaches(offset)) return Effect.sync(() => join(place, offset, scope))
-          // Nothing of the shared read is of use to this reader any more.
-          if (isActive(place)) release(place, "apart")
+          if (place.state === "coming" && offset === 0) return Effect.succeed(join(place, scope))
+          if (isHere(place)) become(place, "apart")
           return apart(offset, scope)
         })
       )
 
     return places.map((place) => ({
       content: { from: (offset) => open(place, offset) },
-      leave: Effect.sync(() => release(place, "left")),
-      released: bell.until(() => !isActive(place))
+      leave: Effect.sync(() => become(place, "left")),
+      released: bell.until(() => place.state !== "coming" && place.state !== "reading")
     }))
   })
