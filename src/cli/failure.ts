@@ -19,11 +19,11 @@ export interface Failure {
 
 const oneLine = (text: string): string => stripVTControlCharacters(text).replace(/\s+/g, " ").trim()
 
-const encode = Schema.encodeOption(RegistryError.RegistryError)
+const fieldsOf = Schema.encodeOption(RegistryError.RegistryError)
 
-const describe = (error: unknown): Failure => {
+export const fromError = (error: unknown): Failure => {
   if (RegistryError.isRegistryError(error)) {
-    const { _tag: tag, ...fields } = Option.getOrElse(encode(error), () => ({ _tag: error._tag }))
+    const { _tag: tag, ...fields } = Option.getOrElse(fieldsOf(error), () => ({ _tag: error._tag }))
     return { exitCode: ExitCode.ofError(error), tag, message: oneLine(error.message), fields }
   }
   if (ValidationError.isValidationError(error)) {
@@ -36,11 +36,13 @@ const describe = (error: unknown): Failure => {
 /** The failure to tell; none for who pressed Ctrl-C and knows. */
 export const fromCause = (cause: Cause.Cause<unknown>): Option.Option<Failure> => {
   const failure = Cause.failureOption(cause)
-  if (Option.isSome(failure)) return Terminal.isQuitException(failure.value) ? Option.none() : Option.some(describe(failure.value))
-  return Cause.isInterruptedOnly(cause) ? Option.none() : Option.some(describe(Cause.squash(cause)))
+  if (Option.isSome(failure)) return Terminal.isQuitException(failure.value) ? Option.none() : Option.some(fromError(failure.value))
+  return Cause.isInterruptedOnly(cause) ? Option.none() : Option.some(fromError(Cause.squash(cause)))
 }
 
 export const toText = ({ message }: Failure): string => `effect-oci: ${message}\n`
 
-export const toJson = ({ exitCode, fields, message, tag }: Failure): string =>
-  `${JSON.stringify({ error: { tag, message, exitCode, ...fields } })}\n`
+/** The failure as a member of a document. */
+export const encode = ({ exitCode, fields, message, tag }: Failure) => ({ tag, message, exitCode, ...fields })
+
+export const toJson = (failure: Failure): string => `${JSON.stringify({ error: encode(failure) })}\n`

@@ -47,13 +47,12 @@ export const platform = platformOption.pipe(
   Options.withDescription("The image of an index for this platform, such as linux/arm64/v8.")
 )
 
-const atLeastOne = (name: string) => (count: number) =>
-  count >= 1 ? Effect.succeed(count) : UsageError.fail(`--${name} must be at least 1`)
+const parseJobs = (count: number) => (count >= 1 ? Effect.succeed(count) : UsageError.fail("--jobs must be at least 1"))
 
 export const jobs = Options.integer("jobs").pipe(
   Options.withAlias("j"),
   Options.withDefault(16),
-  Options.mapEffect(atLeastOne("jobs")),
+  Options.mapEffect(parseJobs),
   Options.withDescription("Pieces of content that move at once (default 16).")
 )
 

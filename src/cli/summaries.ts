@@ -11,7 +11,7 @@ export const summaries = {
   blob: "The bytes of a blob, verified.",
   pull: "Copies from a registry into a folder or an archive.",
   push: "Copies from a folder or an archive into a registry.",
-  copy: "Copies an image, an index or an artifact from any place to any place, byte for byte, tags last.",
+  copy: "Copies an image, an index or an artifact from any place to another or to several, byte for byte, tags last.",
   tag: "Gives something that is in a place one more tag, or several.",
   rm: "Takes tags away, which leaves what they point to; deletes manifests when they are named by digest.",
   referrers: "What refers to an image: signatures, attestations, bills of materials.",

@@ -2,12 +2,14 @@
 import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import * as ContentStore from "../content/ContentStore.ts"
 import * as Place from "../content/Place.ts"
 import * as Copy from "../copy/Copy.ts"
 import * as Platform from "../model/Platform.ts"
 import { DigestMismatch } from "../model/RegistryError.ts"
+import * as Failure from "./failure.ts"
 import * as Places from "./places.ts"
 import * as ProgressView from "./progress.ts"
 import * as Report from "./report.ts"
@@ -69,24 +71,74 @@ const expectDigest = (from: Places.Readable, reference: string, expected: string
     digest === expected ? Effect.void : Effect.fail(new DigestMismatch({ operation: "copy", expected, actual: digest }))
   )
 
+/** Where an image goes, and what it is to be called there. */
+interface End {
+  readonly to: Places.Writable
+  readonly name: string
+  readonly tags: ReadonlyArray<string>
+}
+
+const endOf = Effect.fnUntraced(function* (from: Places.Readable, named: Places.Named, to: Places.Writable) {
+  const tag = tagFor(from, named, to)
+  if (to.digest !== undefined) yield* expectDigest(from, named.reference, to.digest)
+  const end: End = { to, name: to.nameOf(tag), tags: tag === undefined ? [] : [tag] }
+  return end
+})
+
+const copied = ({ name, tags }: End, { descriptor: { digest, mediaType, size }, ...counts }: Copy.Result) => ({
+  target: name,
+  tags,
+  digest,
+  mediaType,
+  size,
+  ...counts
+})
+
 /** One image. */
 const one = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, options: Options) {
   const report = yield* Report.Report
   const named = yield* from.named
-  const tag = tagFor(from, named, to)
-  if (to.digest !== undefined) yield* expectDigest(from, named.reference, to.digest)
-  const { descriptor, ...counts } = yield* Effect.scoped(
-    Effect.flatMap(copyOptions(options, to), (shared) =>
-      Copy.copy(from.source, named.reference, to.target, { ...shared, tags: tag === undefined ? [] : [tag] })
-    )
+  const end = yield* endOf(from, named, to)
+  const result = yield* Effect.scoped(
+    Effect.flatMap(copyOptions(options, to), (shared) => Copy.copy(from.source, named.reference, to.target, { ...shared, tags: end.tags }))
   )
   yield* to.commit
-  const { digest, mediaType, size } = descriptor
-  const target = to.nameOf(tag)
-  yield* report.result(
-    { source: Place.format(from.place), target, tags: tag === undefined ? [] : [tag], digest, mediaType, size, ...counts },
-    [`${target}@${digest}`, summary(counts)]
+  yield* report.result({ source: Place.format(from.place), ...copied(end, result) }, [
+    `${end.name}@${result.descriptor.digest}`,
+    summary(result)
+  ])
+})
+
+/** What is told about one of several. */
+const told = (end: End, outcome: Either.Either<Copy.Result, Places.PlaceError | Copy.CopyError>) =>
+  Either.match(outcome, {
+    onRight: (result) => ({ json: copied(end, result), line: `${end.name}@${result.descriptor.digest}: ${summary(result)}` }),
+    onLeft: (error) => {
+      const failure = Failure.fromError(error)
+      return { json: { target: end.name, error: Failure.encode(failure) }, line: `${end.name}: ${failure.message}` }
+    }
+  })
+
+/** One image to several places. One that fails leaves the others alone; the first failure is that of the command. */
+const several = Effect.fnUntraced(function* (from: Places.Readable, places: Arr.NonEmptyReadonlyArray<Places.Writable>, options: Options) {
+  const archives = places.filter(({ place }) => place._tag === "DockerArchive").length
+  if (options.platform.length === 0 && archives > 0 && archives < places.length) {
+    return yield* UsageError.fail("a docker archive holds images, not indexes: among other targets it needs --platform")
+  }
+  const report = yield* Report.Report
+  const named = yield* from.named
+  const ends = yield* Effect.forEach(places, (to) => endOf(from, named, to))
+  const destinations = ends.map(({ tags, to: { target } }) => ({ target, tags }))
+  const results = yield* Effect.scoped(
+    Effect.flatMap(copyOptions(options, places[0]), (shared) => Copy.copyToMany(from.source, named.reference, destinations, shared))
   )
+  const outcomes = yield* Effect.forEach(Arr.zip(ends, results), ([{ to }, result]) => Effect.either(Effect.zipLeft(result, to.commit)))
+  const all = Arr.zipWith(ends, outcomes, told)
+  yield* report.result(
+    { source: Place.format(from.place), targets: all.map(({ json }) => json) },
+    all.map(({ line }) => line)
+  )
+  yield* Either.all(outcomes)
 })
 
 /** Counts are of the whole run so far: the largest is that of the copy that ended last. */
@@ -126,3 +178,13 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
 /** What a command line asks for. */
 export const run = (from: Places.Readable, to: Places.Writable, options: Options & { readonly allTags: boolean }) =>
   options.allTags ? all(from, to, options) : one(from, to, options)
+
+/** The same for one target or several. */
+export const runToMany = (
+  from: Places.Readable,
+  targets: Arr.NonEmptyReadonlyArray<Places.Writable>,
+  options: Options & { readonly allTags: boolean }
+) => {
+  if (targets.length === 1) return run(from, targets[0], options)
+  return options.allTags ? UsageError.fail("--all-tags goes with one target") : several(from, targets, options)
+}

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from "node:fs/promises"
+import { access, readdir, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Cli from "./Cli.ts"
@@ -19,6 +19,14 @@ const platforms = [
 ]
 
 const seedIndex = (cli: Cli.Cli) => Cli.seedIndex(cli, platforms)
+
+const exists = (file: string) =>
+  Effect.promise(() =>
+    access(file).then(
+      () => true,
+      () => false
+    )
+  )
 
 describe("copy", () => {
   it.scoped("from registry to registry, and again for nothing", () =>
@@ -129,6 +137,99 @@ describe("copy", () => {
       assert.strictEqual((yield* run("referrers", `${copyOf}:without`)).out, "")
       yield* run("copy", `${app}:v1`, `${copyOf}:with`, "--referrers")
       assert.match((yield* run("referrers", `${copyOf}:with`)).out, /^sha256:\S+ {2}application\/vnd.example.signature\n$/)
+    })
+  )
+})
+
+describe("copy to several targets", () => {
+  it.scoped("reads once and tells of each; again for nothing", () =>
+    Effect.gen(function* () {
+      const { image, path, registry, run } = yield* seeded
+      const { digest, mediaType, size } = image.manifest
+      const layout = `oci:${path("layout")}`
+      const archive = `oci-archive:${path("app.tar")}`
+      const targets = [`${copyOf}:stable`, `${copyOf}:old`, layout, archive]
+      const first = yield* run("copy", `${app}:v1`, ...targets)
+      assert.strictEqual(first.code, 0)
+      const lines = first.out.trimEnd().split("\n")
+      assert.deepStrictEqual(
+        lines.map((line) => line.slice(0, line.indexOf("@"))),
+        [`${copyOf}:stable`, `${copyOf}:old`, `${layout}:v1`, `${archive}:v1`]
+      )
+      for (const line of lines) assert.match(line, new RegExp(`@${digest}: `))
+      assert.match(lines[2] ?? "", /: 4 blobs and 1 manifest copied \(.*\)$/)
+      assert.strictEqual((yield* registry.at(Cli.host).requestCounts)["GET blob"], 4)
+      assert.deepStrictEqual(yield* registry.at(Cli.other).tags("mirror/app"), ["old", "stable"])
+      for (const place of [layout, archive]) assert.strictEqual((yield* run("validate", place)).code, 0)
+
+      const again = yield* run("copy", `${app}:v1`, `${copyOf}:stable`, `${copyOf}:old`, "--json")
+      const nothing = {
+        tags: ["stable"],
+        digest,
+        mediaType,
+        size,
+        unchanged: true,
+        blobs: 0,
+        manifests: 0,
+        bytes: 0,
+        skipped: 0,
+        mounted: 0
+      }
+      assert.deepStrictEqual(Cli.json(again), {
+        source: `${app}:v1`,
+        targets: [
+          { target: `${copyOf}:stable`, ...nothing },
+          { target: `${copyOf}:old`, ...nothing, tags: ["old"] }
+        ]
+      })
+    })
+  )
+
+  it.scoped("what fails at one is told, leaves the others alone, and is the exit code", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make({ hosts: { [Cli.host]: {}, [Cli.other]: { capabilities: { createRepositories: false } } } })
+      const { manifest } = yield* cli.registry.seedImage("team/app", { tag: "v1" })
+      const layout = `oci:${cli.path("layout")}`
+      const text = yield* cli.run("copy", `${app}:v1`, copyOf, layout, "--quiet")
+      assert.strictEqual(text.code, 3)
+      const [refused = "", done = ""] = text.out.trimEnd().split("\n")
+      assert.match(refused, new RegExp(`^${copyOf}:v1: .*NAME_UNKNOWN`))
+      assert.isTrue(done.startsWith(`${layout}:v1@${manifest.digest}: `))
+      assert.strictEqual(text.err, `effect-oci: ${refused.slice(`${copyOf}:v1: `.length)}\n`)
+      assert.strictEqual((yield* cli.run("validate", layout)).code, 0)
+
+      const json = yield* cli.run("copy", `${app}:v1`, layout, copyOf, "--json")
+      const { targets } = JSON.parse(json.out)
+      assert.deepInclude(targets[0], { target: `${layout}:v1`, unchanged: true })
+      assert.deepStrictEqual(targets[1], { target: `${copyOf}:v1`, error: Cli.jsonError(json) })
+      assert.deepInclude(targets[1].error, { tag: "NameUnknown", exitCode: 3 })
+    })
+  )
+
+  it.scoped("nothing is written for a source that is not there, or a promise that cannot be kept", () =>
+    Effect.gen(function* () {
+      const { path, registry, run } = yield* seeded
+      const archive = `oci-archive:${path("app.tar")}`
+      assert.strictEqual((yield* run("copy", `${app}:none`, copyOf, archive)).code, 3)
+      assert.strictEqual((yield* run("copy", `${app}:v1`, archive, `${copyOf}@sha256:${"0".repeat(64)}`)).code, 7)
+      assert.isFalse(yield* exists(path("app.tar")))
+      assert.deepStrictEqual(yield* registry.at(Cli.other).repositories, [])
+    })
+  )
+
+  it.scoped("what cannot be done for several is refused", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make()
+      const { manifests } = yield* seedIndex(cli)
+      const archive = `docker-archive:${cli.path("app.tar")}`
+      const all = yield* cli.run("copy", "--all-tags", app, copyOf, `${copyOf}-two`)
+      assert.deepStrictEqual([all.code, all.err], [2, "effect-oci: --all-tags goes with one target\n"])
+      const mixed = yield* cli.run("copy", `${app}:multi`, copyOf, archive)
+      assert.strictEqual(mixed.code, 2)
+      assert.include(mixed.err, "it needs --platform")
+      assert.strictEqual((yield* cli.run("copy", `${app}:multi`, copyOf, archive, "--platform", "linux/arm64")).code, 0)
+      assert.strictEqual((yield* cli.run("digest", `${copyOf}:multi`)).out, `${manifests[1]?.digest}\n`)
+      assert.include((yield* cli.run("config", archive)).out, '"architecture":"arm64"')
     })
   )
 })

@@ -1,3 +1,4 @@
+import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Options from "../options.ts"
@@ -13,12 +14,12 @@ export const copy = Command.make(
     ...Options.transfer,
     allTags: Options.allTags,
     source: Options.place("source", "Where from"),
-    target: Options.place("target", "Where to; without tag the source's")
+    targets: Options.place("target", "Where to, once or more often; without tag the source's").pipe(Args.atLeast(1))
   },
   (input) =>
     Effect.gen(function* () {
       const from = yield* Places.readable(input.source)
-      const to = yield* Places.writable(input.target, from.place)
-      yield* Transfer.run(from, to, input)
+      const targets = yield* Effect.forEach(input.targets, (target) => Places.writable(target, from.place))
+      yield* Transfer.runToMany(from, targets, input)
     }).pipe(Effect.scoped)
 ).pipe(Command.withDescription(summaries.copy), Session.connect)

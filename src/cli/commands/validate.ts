@@ -1,6 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as CliOptions from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Failure from "../failure.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
 import * as Report from "../report.ts"
@@ -15,7 +16,10 @@ const handler = Effect.fnUntraced(function* (text: string, options: Validation.O
   const { reference } = yield* named
   const { blobs, bytes, manifests, problems } = yield* Validation.validate(source, reference, options)
   const counts = `${Size.counted(manifests, "manifest")} and ${Size.counted(blobs, "blob")}, ${Size.format(bytes)}`
-  const told = problems.map(({ descriptor, error }) => ({ digest: descriptor.digest, tag: error._tag, message: error.message }))
+  const told = problems.map(({ descriptor, error }) => {
+    const { message, tag } = Failure.fromError(error)
+    return { digest: descriptor.digest, tag, message }
+  })
   yield* report.result({ valid: problems.length === 0, manifests, blobs, bytes, problems: told }, [
     ...told.map(({ digest, message }) => `${digest}: ${message}`),
     problems.length === 0 ? `${text} is valid: ${counts}` : `${text} is not valid: ${problems.length} of ${counts}`
