@@ -37,7 +37,7 @@ const tables = readdirSync(here)
   .map((file) => file.slice(0, -".json".length))
 
 const sources = readdirSync(tests, { recursive: true, encoding: "utf8" })
-  .filter((file) => file.endsWith(".test.ts") && !file.endsWith("vectors/Vectors.test.ts"))
+  .filter((file) => file.endsWith(".ts") && !file.endsWith("vectors/Vectors.test.ts"))
   .map((file) => readFileSync(`${tests}/${file}`, "utf8"))
 
 const isLoaded = (table: string) => sources.some((source) => /\bload\(/.test(source) && source.includes(`"${table}"`))
