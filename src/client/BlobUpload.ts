@@ -55,7 +55,9 @@ export interface UploadSession {
 /**
  * - `mountFrom`: repositories of the same registry that may hold the blob; one after the other is tried until the registry mounts it or opens
  *   an ordinary upload
- * - `checkExists`: whether the registry is asked for the blob first, default yes
+ * - `checkExists`: whether the registry is asked for the blob first, default yes. `mount`: the request that opens the upload asks by the way, as
+ *   a mount from the repository itself, once the registry has mounted so what it was seen to hold; this costs one request for each client and
+ *   registry, and saves one for each blob after it
  * - `plan`, `chunkBytes`: instead of the host's settings
  * - `maxResumes`: how often in a row sending may fail without one more byte being stored; as the retry policy has it when absent
  * - `onBytes`: told how many bytes leave, those that are sent again included
@@ -66,7 +68,7 @@ export interface UploadSession {
  */
 export interface Options {
   readonly mountFrom?: ReadonlyArray<string> | undefined
-  readonly checkExists?: boolean | undefined
+  readonly checkExists?: Begin.CheckExists | undefined
   readonly plan?: UploadPlan | undefined
   readonly chunkBytes?: number | undefined
   readonly maxResumes?: number | undefined
@@ -213,18 +215,32 @@ const goOn = Effect.fnUntraced(function* <E>({ transfer, descriptor, options }: 
   return { _tag: there ? ("Existed" as const) : ("Opened" as const) }
 })
 
+/** Tries with a blob that is there whether the registry mounts it from its own repository: then it will tell of others as well. */
+const learnOwnMounts = ({ descriptor, learned, repository, transfer }: Task<unknown>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { registry } = repository
+    if (learned.ownMounts.has(registry)) return Effect.void
+    learned.ownMounts.set(registry, "unknown")
+    return mount(transfer.slot.place().transport, repository, descriptor.digest, repository.name).pipe(
+      Effect.map((mounted) => learned.ownMounts.set(registry, mounted ? "yes" : "no")),
+      Effect.onError(() => Effect.sync(() => learned.ownMounts.delete(registry))),
+      Effect.ignore
+    )
+  })
+
 const run = <E>(task: Task<E>): Effect.Effect<Result, PutBlobError | E> =>
   Effect.gen(function* () {
     const { transfer, learned, settings, descriptor, options } = task
     const begun: Begin.Begun =
       options.session === undefined
-        ? yield* Begin.begin(transfer.slot, settings, learned, descriptor.digest, options.checkExists !== false)
+        ? yield* Begin.begin(transfer.slot, settings, learned, descriptor.digest, options.checkExists ?? true)
         : yield* goOn(task, options.session)
     if (begun._tag === "Existed") return found(descriptor, "existed")
     if (begun._tag === "Mounted") return found(descriptor, "mounted", begun.from)
     const neededBytes = descriptor.size - transfer.offset()
     const bytes = counter(options.onBytes)
     yield* sendAll(task, bytes.count)
+    if (options.checkExists === "mount") yield* learnOwnMounts(task)
     return uploaded(descriptor, bytes.sentBytes(), neededBytes)
   })
 

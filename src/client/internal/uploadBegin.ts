@@ -58,16 +58,36 @@ const mount = Effect.fnUntraced(function* (slot: Slot, settings: HostSettings, l
   return undefined
 })
 
+/** How it is found out whether the blob is there; see `BlobUpload.Options.checkExists`. @internal */
+export type CheckExists = boolean | "mount"
+
+/** Opens the upload and learns by it whether the blob is there, if the registry is known to tell. */
+const openOrFind = Effect.fnUntraced(function* (slot: Slot, learned: Memory, digest: Digest.Digest) {
+  const { mountFrom, repository } = slot.place()
+  const { name, registry } = repository
+  if (mountFrom.length > 0 || learned.ownMounts.get(registry) !== "yes") return undefined
+  const tried = yield* Effect.either(slot.mount(digest, { from: name, retry: true }))
+  if (Either.isRight(tried)) {
+    const begun: Begun = { _tag: tried.right === "Created" ? "Existed" : "Opened" }
+    return begun
+  }
+  if (passing.has(tried.left._tag)) return yield* tried.left
+  learned.ownMounts.set(registry, "no")
+  return undefined
+})
+
 /** @internal */
 export const begin = Effect.fnUntraced(function* (
   slot: Slot,
   settings: HostSettings,
   learned: Memory,
   digest: Digest.Digest,
-  checkExists: boolean
+  checkExists: CheckExists
 ): Effect.fn.Return<Begun, PutBlobError> {
+  const found = checkExists === "mount" ? yield* openOrFind(slot, learned, digest) : undefined
+  if (found !== undefined) return found
   const exists = Effect.suspend(() => existsForUpload(slot.place(), digest))
-  if (checkExists && (yield* withOrWithoutSources(slot, exists))) return { _tag: "Existed" }
+  if (checkExists !== false && (yield* withOrWithoutSources(slot, exists))) return { _tag: "Existed" }
   const mounted = yield* mount(slot, settings, learned, digest)
   if (mounted !== undefined) return mounted
   if ((yield* withOrWithoutSources(slot, slot.start)) === "Opened") return { _tag: "Opened" }

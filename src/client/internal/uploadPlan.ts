@@ -13,6 +13,8 @@ export interface Memory {
   readonly tooLargeChunk: Map<string, number>
   /** Mounts that were refused, as `registry from`. */
   readonly refusedMounts: Set<string>
+  /** Whether a registry mounts a blob from the very repository that holds it, and so tells by the way whether it is there. */
+  readonly ownMounts: Map<string, "unknown" | "yes" | "no">
 }
 
 /** @internal */
@@ -20,7 +22,8 @@ export const memory = (): Memory => ({
   refusedPlans: new Map(),
   tooLargeBody: new Map(),
   tooLargeChunk: new Map(),
-  refusedMounts: new Set()
+  refusedMounts: new Set(),
+  ownMounts: new Map()
 })
 
 /** Keeps the smaller of two sizes. @internal */

@@ -85,11 +85,18 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
           tell({ _tag: "Advanced", bytes })
         }
         const location = learned(descriptor)
-        return Effect.map(target.pushBlob(descriptor, content, { mountFrom: mountCandidates(location), onBytes }), (outcome) => {
-          learn(descriptor, outcome, location)
-          count(descriptor, outcome)
-          return { _tag: endings[outcome] }
-        })
+        return Effect.map(
+          target.pushBlob(descriptor, content, {
+            mountFrom: mountCandidates(location),
+            onBytes,
+            checkExists: run.crowd.large ? "mount" : true
+          }),
+          (outcome) => {
+            learn(descriptor, outcome, location)
+            count(descriptor, outcome)
+            return { _tag: endings[outcome] }
+          }
+        )
       }),
     manifest: (manifest, tags) =>
       reported(manifest.descriptor, () =>

@@ -8,7 +8,7 @@ import * as MediaType from "../../model/MediaType.ts"
 import * as Graph from "../Graph.ts"
 import * as Delivery from "./delivery.ts"
 import * as Embedded from "./embedded.ts"
-import { locationKey, type Run } from "./run.ts"
+import { counted, locationKey, type Run } from "./run.ts"
 
 /**
  * Moves content from one place to another, or to several. What was moved once in a run is not moved again, and whoever needs the same
@@ -68,7 +68,7 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
 
   const pushBlob = (descriptor: Descriptor.Descriptor): Effect.Effect<void, E> => {
     const push = Effect.flatMap(Embedded.blob(source, descriptor), (content) => deliver.blob(descriptor, content))
-    return once(descriptor.digest, inTurn(descriptor, run.jobs.withPermits(1)(push)))
+    return once(descriptor.digest, inTurn(descriptor, counted(run.crowd, run.jobs.withPermits(1)(push))))
   }
 
   const pushManifest = (node: Graph.Node, tags: ReadonlyArray<string>) => run.jobs.withPermits(1)(deliver.manifest(node.manifest, tags))

@@ -15,9 +15,18 @@ export interface Tally {
 /** @internal */
 export const emptyTally = (): Tally => ({ blobs: 0, manifests: 0, bytes: 0, skipped: 0, mounted: 0 })
 
+/** The blobs that move or wait to. @internal */
+export interface Crowd {
+  readonly jobs: number
+  blobs: number
+  /** Whether so many have waited at once that it pays to find out how a target is asked for them cheaply. */
+  large: boolean
+}
+
 /** What all copies of a run share; `E` is how its places fail. @internal */
 export interface Run<E> {
   readonly jobs: Effect.Semaphore
+  readonly crowd: Crowd
   readonly listener: Progress.Listener | undefined
   readonly nondistributable: boolean
   /** Where blobs are known to be: space and digest to the name a mount calls the place. */
@@ -38,6 +47,7 @@ export const make = <E>(options: {
   readonly nondistributable: boolean
 }): Run<E> => ({
   jobs: Effect.unsafeMakeSemaphore(options.jobs),
+  crowd: { jobs: options.jobs, blobs: 0, large: false },
   listener: options.listener,
   nondistributable: options.nondistributable,
   locations: new Map(),
@@ -46,6 +56,22 @@ export const make = <E>(options: {
   flights: new Map(),
   tally: emptyTally()
 })
+
+/** So many more blobs than move at once are many. */
+const manyWaiting = 8
+
+/** Counts a blob for as long as it moves or waits to. @internal */
+export const counted = <A, E, R>(crowd: Crowd, move: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    crowd.blobs++
+    crowd.large ||= crowd.blobs - crowd.jobs >= manyWaiting
+    return Effect.ensuring(
+      move,
+      Effect.sync(() => {
+        crowd.blobs--
+      })
+    )
+  })
 
 /** @internal */
 export const locationKey = (space: string, digest: string) => `${space} ${digest}`

@@ -1,0 +1,94 @@
+/** Uploads that ask by the way whether the blob is there: `checkExists: "mount"`. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { memory as makeMemory } from "../../src/client/internal/uploadPlan.ts"
+import * as Fault from "../../src/testing/Fault.ts"
+import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import * as Registries from "../support/Registries.ts"
+import * as Uploads from "../support/Uploads.ts"
+import { bytesOf, lines, openUploads, put, repository } from "../support/Uploads.ts"
+
+/** Puts blobs one after the other with one memory; what became of each, and what it cost. */
+const putEach = Effect.fnUntraced(function* (...lengths: ReadonlyArray<number>) {
+  const memory = makeMemory()
+  const seen: Array<string> = []
+  let before = 0
+  for (const length of lengths) {
+    const bytes = bytesOf(length)
+    const { outcome } = yield* put(bytes, bytes, { memory, checkExists: "mount" })
+    const all = yield* lines
+    seen.push(`${outcome}: ${all.slice(before).join(", ")}`)
+    before = all.length
+  }
+  expect(yield* openUploads).toBe(0)
+  return seen
+})
+
+const fresh = "uploaded: HEAD 404, POST 202, PUT 201"
+
+describe("uploads that ask by the way", () => {
+  it.effect("ask no question of their own any more once the registry has answered one so", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      yield* registry.seedBlob(repository.name, bytesOf(300))
+      expect(yield* putEach(100, 200, 300, 200)).toEqual([
+        `${fresh}, POST 201`,
+        "uploaded: POST 202, PUT 201",
+        "existed: POST 201",
+        "existed: POST 201"
+      ])
+      const [, tried] = yield* Uploads.requests("POST")
+      expect(tried?.query).toMatch(/^\?mount=sha256%3A[0-9a-f]{64}&from=acme%2Fapp$/)
+      expect(yield* Uploads.holds(bytesOf(200))).toBe(true)
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
+  it.effect("learn nothing from a blob that is there already, and do not need to", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      yield* registry.seedBlob(repository.name, bytesOf(100))
+      expect(yield* putEach(100, 200)).toEqual(["existed: HEAD 200", `${fresh}, POST 201`])
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
+  it.effect("go on asking a registry that mounts nothing", () =>
+    Effect.gen(function* () {
+      expect(yield* putEach(100, 200)).toEqual([`${fresh}, POST 202, DELETE 204`, fresh])
+    }).pipe(Effect.provide(Registries.layer({ hosts: { "registry.test": { capabilities: { mount: false } } } })))
+  )
+
+  it.effect("go on asking a registry that refuses the trial", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/ }, fault: Fault.respond(400) })
+      expect(yield* putEach(100, 200)).toEqual([fresh, fresh])
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
+  it.effect("ask again where the registry refuses later", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/, skip: 1 }, fault: Fault.respond(400) })
+      expect(yield* putEach(100, 200, 300)).toEqual([`${fresh}, POST 201`, fresh, fresh])
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
+  it.effect("are not harmed by a trial that breaks, and try again with the next blob", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/, count: 1 }, fault: Fault.reset })
+      expect(yield* putEach(100, 200, 300)).toEqual([fresh, `${fresh}, POST 201`, "uploaded: POST 202, PUT 201"])
+    }).pipe(Effect.provide(Registries.layer({ retry: { schedule: Schedule.stop } })))
+  )
+
+  it.effect("mount from other repositories as ever", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      const bytes = bytesOf(100)
+      yield* registry.seedBlob("acme/base", bytes)
+      const memory = makeMemory()
+      memory.ownMounts.set("registry.test", "yes")
+      const { outcome } = yield* put(bytes, bytes, { memory, checkExists: "mount", mountFrom: ["acme/base"] })
+      expect(outcome).toBe("mounted")
+      expect(yield* lines).toEqual(["HEAD 404", "POST 201"])
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+})
