@@ -27,6 +27,9 @@ export interface UploadSource<E> {
 /** More than a connection has on its way in the buffers of both ends and of the network. */
 const keptBytes = 4 * 1024 * 1024
 
+/** More than that is kept for a while, so that what stays is not moved for each piece that goes. */
+const slackBytes = 512 * 1024
+
 type Bytes = Chunk.Chunk<Uint8Array>
 
 /** The last bytes of what was read. */
@@ -47,9 +50,9 @@ class Tail {
     }
   }
 
-  /** Forgets what lies further back than is kept; in steps, since what stays is moved. */
+  /** Forgets what lies further back than is kept. */
   trim(): void {
-    if (this.end - this.start < 2 * keptBytes) return
+    if (this.end - this.start < keptBytes + slackBytes) return
     let count = 0
     for (const { byteLength } of this.blocks) {
       if (this.end - this.start - byteLength < keptBytes) break
