@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
       yield* writeAt(end, TarHeader.trailer())
       // What an entry that failed has left behind.
       yield* Effect.mapError(file.truncate(BigInt(end + TarHeader.trailer().length)), failed)
-      yield* Scope.close(opened, Exit.void)
+      yield* Effect.uninterruptible(Scope.close(opened, Exit.void))
       yield* Effect.mapError(fs.rename(beside, target), failed)
     })
   )

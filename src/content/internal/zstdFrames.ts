@@ -1,4 +1,5 @@
 // Zstandard frames as they come (RFC 8878 §3): where blocks begin and end, so that a decoder can be fed one at a time.
+import { join } from "../../model/internal/bytes.ts"
 import { MalformedContent } from "../../model/RegistryError.ts"
 
 /**
@@ -164,16 +165,4 @@ export const cutter = () => {
     end: (): MalformedContent | undefined =>
       step === magic && waitingBytes === 0 && skipBytes === 0 ? undefined : malformed("it ends in the middle of a frame")
   }
-}
-
-const join = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const [only] = parts
-  if (only !== undefined && parts.length === 1) return only
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let offset = 0
-  for (const part of parts) {
-    all.set(part, offset)
-    offset += part.length
-  }
-  return all
 }
