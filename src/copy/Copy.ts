@@ -227,9 +227,9 @@ const fanOut = <E1, E2>(
     )
     type End = (typeof ends)[number]
     const standings = new Map<End, Standing.Standing>()
-    const same = new Map<End, Descriptor.Descriptor>()
-    const tagged = new Set<End>()
-    const rest = () => ends.filter((end) => !end.lane.failed && !same.has(end) && !tagged.has(end))
+    /** Those that have it already, and only lacked tags if anything. */
+    const settled = new Map<End, Pick<Result, "descriptor" | "unchanged">>()
+    const rest = () => ends.filter((end) => !end.lane.failed && !settled.has(end))
     const eachOf = (some: ReadonlyArray<End>, look: (end: End) => Effect.Effect<void, E1 | E2>) =>
       Effect.forEach(some, (end) => Effect.exit(FanOut.within(end.lane, look(end))), { concurrency: "unbounded", discard: true })
 
@@ -240,7 +240,8 @@ const fanOut = <E1, E2>(
         const standing = yield* Standing.ask(end.lane.target, end.tags)
         standings.set(end, standing)
         const common = Standing.common(standing)
-        if (Option.isSome(common) && common.value.digest === (yield* wanted)) same.set(end, common.value)
+        if (Option.isSome(common) && common.value.digest === (yield* wanted))
+          settled.set(end, { descriptor: common.value, unchanged: true })
       })
     if (shallow) yield* eachOf(ends, look)
 
@@ -249,18 +250,19 @@ const fanOut = <E1, E2>(
       Effect.gen(function* () {
         const left = yield* Standing.lacking(end.lane.target, standings.get(end) ?? [], all, isDigest(reference))
         if (Option.isNone(left)) return
-        if (left.value.length === 0) return void same.set(end, all.descriptor)
-        yield* end.lane.deliver.manifest(all, left.value)
-        tagged.add(end)
+        if (left.value.length > 0) yield* end.lane.deliver.manifest(all, left.value)
+        settled.set(end, { descriptor: all.descriptor, unchanged: left.value.length === 0 })
       })
     if (shallow && manifest !== undefined) yield* eachOf(rest(), setTags(manifest))
     const moved =
-      manifest === undefined || rest().length === 0 ? manifest?.descriptor : yield* moveAll(run, source, manifest, rest(), options)
+      manifest === undefined || rest().length === 0
+        ? undefined
+        : { descriptor: yield* moveAll(run, source, manifest, rest(), options), unchanged: false }
 
     const ended = (end: End): Effect.Effect<Result, E1 | E2 | CopyError> => {
       const { lane, tags } = end
-      const known = same.get(end) ?? moved
-      if (!lane.failed && known !== undefined) return Effect.succeed(resultOf(lane.run, known, same.has(end)))
+      const done = settled.get(end) ?? moved
+      if (!lane.failed && done !== undefined) return Effect.succeed(resultOf(lane.run, done.descriptor, done.unchanged))
       // Content that a target said it had and has not: it is looked through by itself.
       return Effect.catchIf(Deferred.await(lane.failure), Mover.isMissingContent, () =>
         copyIn(lane.run, source, reference, lane.target, { ...options, tags })
@@ -287,9 +289,9 @@ const moveAll = <E1, E2>(
     return root.descriptor
   })
 
-const resultOf = <E>(run: Run.Run<E>, descriptor: Descriptor.Descriptor, same: boolean): Result => ({
+const resultOf = <E>(run: Run.Run<E>, descriptor: Descriptor.Descriptor, unchanged: boolean): Result => ({
   descriptor,
-  unchanged: same,
+  unchanged,
   ...run.tally
 })
 

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as ContentStore from "../../content/ContentStore.ts"
+import * as Referrers from "../../image/Referrers.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
@@ -45,9 +46,9 @@ const moveDigestTags = <E1, E2>(
   subjects: ReadonlyArray<Descriptor.Descriptor>
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
   if (!ContentStore.hasTags<ContentStore.Source<E1>, E1>(source)) return Effect.void
-  const prefixes = new Set(subjects.map(({ digest }) => digest.replace(":", "-")))
-  const belongs = (tag: string) => prefixes.has(tag.replace(/\..*$/, "")) && tag.includes(".")
-  return Stream.runForEach(Stream.filter(source.tags, belongs), (tag) =>
+  const digests = new Set(subjects.map(({ digest }) => digest))
+  const belonging = Stream.filter(Referrers.digestTags(source), ({ digest }) => digests.has(digest))
+  return Stream.runForEach(belonging, ({ tag }) =>
     Effect.gen(function* () {
       const node = yield* Graph.load(source, yield* source.fetchManifest(tag))
       yield* mover.move(node, [tag])
