@@ -27,7 +27,9 @@ import * as Digest from "../model/Digest.ts"
 import type * as Reference from "../model/Reference.ts"
 import { DigestMismatch, SizeMismatch, TransportError } from "../model/RegistryError.ts"
 import type * as RegistryTransport from "../transport/RegistryTransport.ts"
+import { waitAfter } from "./internal/backoff.ts"
 import { blobTags, type GetBlobError } from "./internal/errors.ts"
+import * as Request from "./internal/repositoryRequest.ts"
 
 /**
  * - `maxResumes`: how often in a row a body may break without one more byte; as the retry policy has it when absent
@@ -51,11 +53,8 @@ export interface Range {
 type Transport = RegistryTransport.Service
 type Bytes = Chunk.Chunk<Uint8Array>
 
-interface Place {
-  readonly transport: Transport
-  readonly repository: Reference.Repository
+interface Place extends Request.Place {
   readonly digest: Digest.Digest
-  readonly operation: string
 }
 
 /** A body that goes on at `offset`, of a blob of `sizeBytes` if the registry told. */
@@ -64,8 +63,6 @@ interface Opened {
   readonly sizeBytes: number | undefined
   readonly response: RegistryTransport.TransportResponse
 }
-
-const blobPath = (place: Place) => `/v2/${place.repository.name}/blobs/${place.digest}`
 
 const broken = (response: RegistryTransport.TransportResponse, detail: string) =>
   new TransportError({
@@ -78,11 +75,6 @@ const broken = (response: RegistryTransport.TransportResponse, detail: string) =
     detail,
     retryable: true
   })
-
-const contentLength = (response: RegistryTransport.TransportResponse): number | undefined => {
-  const text = response.headers["content-length"]
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
-}
 
 /** Drops the first `count` bytes of what is pulled. */
 const skipping = (pull: Opened["pull"], count: number): Opened["pull"] => {
@@ -116,10 +108,8 @@ const open = Effect.fnUntraced(function* (
   const { end, etag } = options
   const ranged = options.ranges !== false && (offset > 0 || end !== undefined)
   const response = yield* place.transport.executeIn(scope, {
-    operation: place.operation,
+    ...Request.originOf(place),
     endpoint: "blob",
-    registry: place.repository.registry,
-    repository: place.repository.name,
     method: "GET",
     path,
     headers: {
@@ -135,7 +125,7 @@ const open = Effect.fnUntraced(function* (
   // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
   const strong = tag?.startsWith("W/") === true ? undefined : tag
   if (response.status === 200) {
-    return { pull: skipping(pull, offset), sizeBytes: contentLength(response), etag: strong, response }
+    return { pull: skipping(pull, offset), sizeBytes: Request.contentLength(response), etag: strong, response }
   }
   if (response.status === 206 && ranged) {
     const range = parseContentRange(response.headers["content-range"] ?? "")
@@ -150,13 +140,10 @@ const open = Effect.fnUntraced(function* (
 const sources = (place: Place, content: Descriptor.Descriptor | undefined, options: Options): ReadonlyArray<string> => {
   const plainHttp = place.transport.settings(place.repository.registry).scheme === "http"
   const foreign = options.foreignUrls === false ? [] : (content?.urls ?? [])
-  return [blobPath(place), ...foreign.filter((url) => foreignRefusal(url, plainHttp) === undefined)]
+  return [Request.blobPath(place, place.digest), ...foreign.filter((url) => foreignRefusal(url, plainHttp) === undefined)]
 }
 
-const origin = (place: Place) => ({ registry: place.repository.registry, repository: place.repository.name, operation: place.operation })
-
-/** Waits before a body that broke without a byte is asked for again: 100 ms, doubling, 5 s at most. */
-const rest = (fruitless: number) => (fruitless < 2 ? Effect.void : Effect.sleep(`${Math.min(5000, 100 * 2 ** (fruitless - 2))} millis`))
+const rest = (fruitless: number) => (fruitless < 2 ? Effect.void : Effect.sleep(waitAfter(fruitless)))
 
 const download = (
   scope: Scope.Scope,
@@ -167,10 +154,11 @@ const download = (
 ): Effect.Effect<PullStream.Pull<GetBlobError>, GetBlobError> =>
   Effect.gen(function* () {
     const descriptor = typeof content === "string" ? undefined : content
-    const place: Place = { transport, repository, digest: typeof content === "string" ? content : content.digest, operation: "getBlob" }
+    const digest = typeof content === "string" ? content : content.digest
+    const place: Place = { transport, repository, digest, operation: "getBlob" }
     // A connection that is opened in the middle belongs to the same span.
     const context = yield* Effect.context<never>()
-    let hasher = yield* Digest.hasher(Digest.algorithm(place.digest))
+    let hasher = yield* Digest.hasher(Digest.algorithm(digest))
     const maxResumes = options.maxResumes ?? transport.retryPolicy.maxResumes
     const candidates = sources(place, descriptor, options)
 
@@ -182,6 +170,7 @@ const download = (
     let ranges = true
     let fruitless = 0
     let givenOut = options.partial !== undefined
+    let finished = false
     let mirrorsLeft = transport.settings(repository.registry).mirrors.length
     /** Whose bytes were hashed. */
     let mirrors: ReadonlyArray<RegistryTransport.TransportResponse> = []
@@ -203,12 +192,12 @@ const download = (
         return closing === undefined ? Effect.void : Effect.uninterruptible(Scope.close(closing.scope, exit))
       })
 
-    const mismatch = (actual: number) => new SizeMismatch({ ...origin(place), expected: sizeBytes ?? actual, actual })
+    const mismatch = (actual: number) => new SizeMismatch({ ...Request.originOf(place), expected: sizeBytes ?? actual, actual })
 
     const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
       const how = { etag, ranges, noMirrors: mirrorsLeft <= 0 }
-      const exit = yield* Effect.exit(open(child, place, candidates[source] ?? blobPath(place), offset, how))
+      const exit = yield* Effect.exit(open(child, place, candidates[source] ?? Request.blobPath(place, digest), offset, how))
       if (Exit.isFailure(exit)) {
         yield* Effect.uninterruptible(Scope.close(child, exit))
         if (source + 1 >= candidates.length || offset > 0) return yield* exit
@@ -232,7 +221,7 @@ const download = (
         for (const { passOver } of mirrors) yield* passOver
         if (mirrors.length === 0 || givenOut) return yield* Effect.fail(Option.some(error))
         yield* closeCurrent(Exit.void)
-        hasher = yield* Effect.mapError(Digest.hasher(Digest.algorithm(place.digest)), Option.some)
+        hasher = yield* Effect.mapError(Digest.hasher(Digest.algorithm(digest)), Option.some)
         mirrorsLeft -= mirrors.length
         mirrors = []
         sizeBytes = descriptor?.size
@@ -245,11 +234,10 @@ const download = (
     const ended: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
       if (sizeBytes !== undefined && offset !== sizeBytes) return wrong(mismatch(offset))
       const actual = hasher.digest()
-      if (actual !== place.digest) return wrong(new DigestMismatch({ ...origin(place), expected: place.digest, actual }))
+      if (actual !== digest) return wrong(new DigestMismatch({ ...Request.originOf(place), expected: digest, actual }))
       finished = true
       return Chunk.isEmpty(held) ? Effect.fail(Option.none()) : Effect.succeed(held)
     })
-    let finished = false
 
     /** Goes on after a body that broke, as long as there is progress. */
     const resume = (error: GetBlobError): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
@@ -292,7 +280,7 @@ const download = (
     const pull: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
       if (finished) return Effect.fail(Option.none())
       if (current !== undefined) return pullFrom(current.opened)
-      if (sizeBytes !== undefined && offset === sizeBytes && offset > 0) return ended
+      if (sizeBytes !== undefined && offset >= sizeBytes && offset > 0) return ended
       return Effect.matchEffect(Effect.provide(connect, context), {
         onSuccess: pullFrom,
         onFailure: (error) => {
@@ -341,7 +329,7 @@ export const streamRange = (
     let reached = offset
     const part = Stream.unwrapScoped(
       Effect.map(
-        Effect.flatMap(Effect.scope, (scope) => open(scope, place, blobPath(place), offset, { end })),
+        Effect.flatMap(Effect.scope, (scope) => open(scope, place, Request.blobPath(place, digest), offset, { end })),
         (opened) => Stream.repeatEffectChunkOption(opened.pull)
       )
     )

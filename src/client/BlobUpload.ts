@@ -21,6 +21,7 @@ import type { HostSettings, UploadPlan } from "../transport/RegistryHosts.ts"
 import type * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { existsForUpload } from "./internal/blobExists.ts"
 import type { MountBlobError, PutBlobError } from "./internal/errors.ts"
+import { originOf } from "./internal/repositoryRequest.ts"
 import * as Begin from "./internal/uploadBegin.ts"
 import * as Content from "./internal/uploadContent.ts"
 import * as Once from "./internal/uploadOnce.ts"
@@ -151,10 +152,8 @@ interface Task<E> {
   readonly options: Options
 }
 
-const originOf = ({ registry, name }: Reference.Repository) => ({ registry, repository: name, operation: "putBlob" })
-
 const sizeMismatch = ({ repository, descriptor }: Pick<Task<never>, "repository" | "descriptor">, actual: number) =>
-  new SizeMismatch({ ...originOf(repository), expected: descriptor.size, actual })
+  new SizeMismatch({ ...originOf({ repository, operation: "putBlob" }), expected: descriptor.size, actual })
 
 /** Content that is not to leave in chunks of its own, as it can be read. */
 const partOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => void): Effect.Effect<Transfer.Part<E>, never, Scope.Scope> => {
@@ -181,7 +180,9 @@ const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, on
     const checkSize = (sizeBytes: number) => (sizeBytes > size ? sizeMismatch(task, sizeBytes) : Effect.void)
     const check = (sent: Once.Sent) => {
       if (sent.sizeBytes !== size) return sizeMismatch(task, sent.sizeBytes)
-      return sent.digest === digest ? Effect.void : new DigestMismatch({ ...originOf(repository), expected: digest, actual: sent.digest })
+      return sent.digest === digest
+        ? Effect.void
+        : new DigestMismatch({ ...originOf({ repository, operation: "putBlob" }), expected: digest, actual: sent.digest })
     }
     const plansForSmall = () => UploadPlans.plansFor("auto", learned, registry, size)
     yield* Once.upload(transfer, once, { hasher, onBytes, checkSize, check, plansForSmall })

@@ -212,6 +212,8 @@ describe("BlobDownload", () => {
       const rest = yield* download(blob, { partial: Stream.make(content.subarray(0, 50), content.subarray(50, 120)) })
       expect(rest).toEqual(content.subarray(120))
       expect((yield* blobRequests).map(({ headers }) => headers["range"])).toEqual(["bytes=120-"])
+      const tooLong = yield* Effect.flip(download(blob, { partial: Stream.make(content, content.subarray(0, 10)) }))
+      expect(tooLong).toMatchObject({ _tag: "SizeMismatch", expected: 200, actual: 210 })
       const wrong = yield* Effect.flip(download(blob, { partial: Stream.make(new Uint8Array(10)) }))
       expect(wrong._tag).toBe("DigestMismatch")
     }).pipe(Effect.provide(Registries.layer()))

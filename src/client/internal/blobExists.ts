@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as TokenScope from "../../auth/TokenScope.ts"
 import type * as Digest from "../../model/Digest.ts"
 import { blobTags } from "./errors.ts"
-import type { Place } from "./uploadSession.ts"
+import { blobPath, originOf } from "./repositoryRequest.ts"
+import { type Place, scopesOf } from "./uploadSession.ts"
 
 /**
  * Whether the repository holds the blob. 403 and 405 count as no: some registries answer so for what is missing, and the upload will tell.
@@ -14,13 +14,11 @@ export const existsForUpload = (place: Place, digest: Digest.Digest) => Effect.s
 
 const ask = Effect.fnUntraced(function* (scope: Scope.Scope, place: Place, digest: Digest.Digest) {
   const response = yield* place.transport.executeIn(scope, {
-    operation: place.operation,
+    ...originOf(place),
     endpoint: "blob",
-    registry: place.repository.registry,
-    repository: place.repository.name,
     method: "HEAD",
-    path: `/v2/${place.repository.name}/blobs/${digest}`,
-    scopes: [TokenScope.push(place.repository.name), ...place.mountFrom.map(TokenScope.pull)]
+    path: blobPath(place, digest),
+    scopes: scopesOf(place)
   })
   if (response.status === 200) return true
   if (response.status === 404 || response.status === 403 || response.status === 405) return false

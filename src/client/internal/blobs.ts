@@ -8,6 +8,7 @@ import type * as Reference from "../../model/Reference.ts"
 import { DigestMismatch, MalformedContent } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { blobTags, type DeleteBlobError, type HeadBlobError, type PingError, registryTags } from "./errors.ts"
+import { blobPath, contentLength, originOf, type Place, send } from "./repositoryRequest.ts"
 
 type Transport = RegistryTransport.Service
 
@@ -27,15 +28,12 @@ export const ping = (transport: Transport, registry: string): Effect.Effect<Regi
     return yield* transport.ping(registry)
   }).pipe(Effect.scoped)
 
-const head = (transport: Transport, repository: Reference.Repository, digest: Digest.Digest) =>
-  transport.execute({
-    operation: "headBlob",
+const head = (place: Place, digest: Digest.Digest) =>
+  send(place, {
     endpoint: "blob",
-    registry: repository.registry,
-    repository: repository.name,
     method: "HEAD",
-    path: `/v2/${repository.name}/blobs/${digest}`,
-    scopes: [TokenScope.pull(repository.name)],
+    path: blobPath(place, digest),
+    scopes: [TokenScope.pull(place.repository.name)],
     read: "pull"
   })
 
@@ -46,17 +44,17 @@ export const headBlob = (
   digest: Digest.Digest
 ): Effect.Effect<Descriptor.Descriptor, HeadBlobError> =>
   Effect.gen(function* () {
-    const response = yield* head(transport, repository, digest)
+    const place: Place = { transport, repository, operation: "headBlob" }
+    const response = yield* head(place, digest)
     if (response.status !== 200) return yield* response.fail(blobTags)
-    const where = { registry: repository.registry, repository: repository.name, operation: "headBlob" }
     const told = Digest.parse(response.headers["docker-content-digest"] ?? digest)
     // A registry may name the content by another algorithm; only the same one can be compared.
     if (Either.isRight(told) && Digest.algorithm(told.right) === Digest.algorithm(digest) && told.right !== digest) {
-      return yield* new DigestMismatch({ ...where, expected: digest, actual: told.right })
+      return yield* new DigestMismatch({ ...originOf(place), expected: digest, actual: told.right })
     }
-    const length = response.headers["content-length"] ?? ""
-    if (!/^\d{1,15}$/.test(length)) return yield* new MalformedContent({ ...where, kind: "answer", reason: "it tells no Content-Length" })
-    return { mediaType: MediaType.octetStream, digest, size: Number(length) }
+    const size = contentLength(response)
+    if (size === undefined) return yield* new MalformedContent({ ...originOf(place), kind: "answer", reason: "it tells no Content-Length" })
+    return { mediaType: MediaType.octetStream, digest, size }
   }).pipe(Effect.scoped)
 
 /**
@@ -70,7 +68,7 @@ export const blobExists = (
   digest: Digest.Digest
 ): Effect.Effect<boolean, HeadBlobError> =>
   Effect.gen(function* () {
-    const response = yield* head(transport, repository, digest)
+    const response = yield* head({ transport, repository, operation: "blobExists" }, digest)
     if (response.status === 200) return true
     return response.status === 404 || response.status === 403 ? false : yield* response.fail(blobTags)
   }).pipe(Effect.scoped)
@@ -82,13 +80,11 @@ export const deleteBlob = (
   digest: Digest.Digest
 ): Effect.Effect<void, DeleteBlobError> =>
   Effect.gen(function* () {
-    const response = yield* transport.execute({
-      operation: "deleteBlob",
+    const place: Place = { transport, repository, operation: "deleteBlob" }
+    const response = yield* send(place, {
       endpoint: "blob",
-      registry: repository.registry,
-      repository: repository.name,
       method: "DELETE",
-      path: `/v2/${repository.name}/blobs/${digest}`,
+      path: blobPath(place, digest),
       scopes: [TokenScope.remove(repository.name)]
     })
     if (response.status !== 200 && response.status !== 202 && response.status !== 204) return yield* response.fail(blobTags)

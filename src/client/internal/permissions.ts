@@ -9,14 +9,14 @@ import * as Digest from "../../model/Digest.ts"
 import type * as Reference from "../../model/Reference.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { type CheckDeleteError, type CheckPushError, manifestTags, uploadTags } from "./errors.ts"
-import { asUnsupported, manifestPath, type Place, send } from "./repositoryRequest.ts"
+import { asUnsupported, manifestPath, type Place, send, uploadsPath } from "./repositoryRequest.ts"
 import * as Session from "./uploadSession.ts"
 
 const openUpload = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<string | undefined, CheckPushError, Scope.Scope> {
   const response = yield* send(place, {
     endpoint: "upload",
     method: "POST",
-    path: `/v2/${place.repository.name}/blobs/uploads/`,
+    path: uploadsPath(place),
     headers: { "content-length": "0" },
     scopes: [TokenScope.push(place.repository.name)]
   })

@@ -1,5 +1,6 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as Digest from "../../model/Digest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import type * as Reference from "../../model/Reference.ts"
 import { type ResponseError, Unsupported } from "../../model/RegistryError.ts"
@@ -26,10 +27,28 @@ export const send = (
   transport.execute({ ...request, operation, registry: repository.registry, repository: repository.name })
 
 /** What failures tell about the place. @internal */
-export const originOf = ({ repository, operation }: Place) => ({ registry: repository.registry, repository: repository.name, operation })
+export const originOf = ({ repository, operation }: Omit<Place, "transport">) => ({
+  registry: repository.registry,
+  repository: repository.name,
+  operation
+})
+
+type Within = Pick<Place, "repository">
 
 /** `tagOrDigest` is safe in a path: the grammars of tags and digests see to that. @internal */
-export const manifestPath = ({ repository }: Place, tagOrDigest: string): string => `/v2/${repository.name}/manifests/${tagOrDigest}`
+export const manifestPath = ({ repository }: Within, tagOrDigest: string): string => `/v2/${repository.name}/manifests/${tagOrDigest}`
+
+/** @internal */
+export const blobPath = ({ repository }: Within, digest: Digest.Digest): string => `/v2/${repository.name}/blobs/${digest}`
+
+/** Where uploads are opened. @internal */
+export const uploadsPath = ({ repository }: Within): string => `/v2/${repository.name}/blobs/uploads/`
+
+/** The `Content-Length` of an answer; undefined when it has none that can be right. @internal */
+export const contentLength = ({ headers }: RegistryTransport.TransportResponse): number | undefined => {
+  const text = headers["content-length"]
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
 
 /** An `Accept` header; all manifest types unless told otherwise. @internal */
 export const acceptHeader = (mediaTypes: ReadonlyArray<string> | undefined): { readonly accept: string } => ({

@@ -9,16 +9,13 @@ import * as TokenScope from "../../auth/TokenScope.ts"
 import { parseUploadRange } from "../../http/internal/contentRange.ts"
 import * as Location from "../../http/internal/location.ts"
 import * as Digest from "../../model/Digest.ts"
-import type * as Reference from "../../model/Reference.ts"
 import { type ResponseError, type UnknownRegistryError, UploadFailed } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { type PutBlobError, uploadTags } from "./errors.ts"
+import * as Request from "./repositoryRequest.ts"
 
 /** Where an upload takes place. @internal */
-export interface Place {
-  readonly transport: RegistryTransport.Service
-  readonly repository: Reference.Repository
-  readonly operation: string
+export interface Place extends Request.Place {
   /** Repositories a mount may take content from; tokens for the upload cover them too. */
   readonly mountFrom: ReadonlyArray<string>
 }
@@ -33,7 +30,7 @@ export interface Session {
 /** What `POST` may lead to: the blob is there, or a session is open. @internal */
 export type Started = { readonly _tag: "Created" } | { readonly _tag: "Opened"; readonly session: Session }
 
-type Request = Pick<RegistryTransport.TransportRequest, "method" | "path"> &
+type Sending = Pick<RegistryTransport.TransportRequest, "method" | "path"> &
   Partial<Pick<RegistryTransport.TransportRequest, "headers" | "body" | "replayable" | "priority">>
 
 /** How long an upload that ends may keep its caller waiting. @internal */
@@ -52,23 +49,20 @@ const octets = { "content-type": "application/octet-stream" }
 
 /** @internal */
 export const failed = (place: Place, reason: string, sentBytes: number, retryable = false): UploadFailed =>
-  new UploadFailed({
-    registry: place.repository.registry,
-    repository: place.repository.name,
-    operation: place.operation,
-    reason,
-    sentBytes,
-    retryable
-  })
+  new UploadFailed({ ...Request.originOf(place), reason, sentBytes, retryable })
+
+/** Tokens of an upload are for its repository and for those that content may be mounted from. @internal */
+export const scopesOf = ({ repository, mountFrom }: Place): ReadonlyArray<string> => [
+  TokenScope.push(repository.name),
+  ...mountFrom.map(TokenScope.pull)
+]
 
 /** Uploads decide themselves what is sent again, so the transport's own retries are off for everything that carries content. */
-const request = (scope: Scope.Scope, place: Place, options: Request, retry: boolean) =>
+const request = (scope: Scope.Scope, place: Place, options: Sending, retry: boolean) =>
   place.transport.executeIn(scope, {
-    operation: place.operation,
+    ...Request.originOf(place),
     endpoint: "upload",
-    registry: place.repository.registry,
-    repository: place.repository.name,
-    scopes: [TokenScope.push(place.repository.name), ...place.mountFrom.map(TokenScope.pull)],
+    scopes: scopesOf(place),
     retry,
     ...options
   })
@@ -85,8 +79,6 @@ const locationOf = (place: Place, response: RegistryTransport.TransportResponse,
   return Either.mapLeft(Location.resolve(header, response.url), (reason) => failed(place, reason, sentBytes))
 }
 
-const uploadsPath = (place: Place) => `/v2/${place.repository.name}/blobs/uploads/`
-
 const enc = encodeURIComponent
 
 const begin = (place: Place, query: string, retry: boolean) => Effect.scopedWith((scope) => beginIn(scope, place, query, retry))
@@ -95,7 +87,7 @@ const beginIn = Effect.fnUntraced(function* (scope: Scope.Scope, place: Place, q
   const response = yield* request(
     scope,
     place,
-    { method: "POST", path: `${uploadsPath(place)}${query}`, headers: { "content-length": "0" } },
+    { method: "POST", path: `${Request.uploadsPath(place)}${query}`, headers: { "content-length": "0" } },
     retry
   )
   if (response.status === 201) {

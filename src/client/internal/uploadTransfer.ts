@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Digest from "../../model/Digest.ts"
 import type { SizeMismatch } from "../../model/RegistryError.ts"
+import { waitAfter } from "./backoff.ts"
 import { existsForUpload } from "./blobExists.ts"
 import type { PutBlobError } from "./errors.ts"
 import * as Content from "./uploadContent.ts"
@@ -64,10 +65,9 @@ const longestWait = Duration.minutes(5)
  */
 const settling = Duration.millis(100)
 
-/** The wait before content is sent again: what the registry asked for, else 100 ms doubling to 5 s from the second failure on. */
+/** The wait before content is sent again: at least what the registry asked for. */
 const waitFor = (fruitless: number, retryAfter: Duration.Duration): Effect.Effect<void> => {
-  const own = fruitless < 2 ? Duration.zero : Duration.min(Duration.seconds(5), Duration.millis(100 * 2 ** (fruitless - 2)))
-  const wait = Duration.max(own, retryAfter)
+  const wait = Duration.max(waitAfter(fruitless), retryAfter)
   return Duration.equals(wait, Duration.zero) ? Effect.void : Effect.sleep(wait)
 }
 
