@@ -126,6 +126,45 @@ const copy = ({ origin, repository, target }: Task) =>
     return yield* Copy.copy(yield* at(new URL(origin).host), "bench", yield* at(String(target)))
   }).pipe(Effect.provide(NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous })), Effect.runPromise)
 
+/** What a copy is made of, with undici alone: a question, an upload of what is downloaded, hashed on the way. */
+const rawCopy = async ({ origin, repository, target }: Task) => {
+  const agent = new Undici.Agent({ connections: atOnce })
+  const from = `${origin}/v2/${repository}`
+  const to = `http://${target}/v2/${repository}`
+  const ask = async (url: string | URL, options: Parameters<typeof Undici.request>[1], wanted: number) => {
+    const answer = await Undici.request(url, { dispatcher: agent, ...options })
+    if (answer.statusCode !== wanted) throw new Error(`${url}: status ${answer.statusCode}`)
+    return answer
+  }
+  const manifest = await ask(`${from}/manifests/bench`, { headers: { accept: MediaType.acceptManifestHeader } }, 200)
+  const text = await manifest.body.text()
+  const { config, layers, mediaType } = JSON.parse(text)
+  const left: Array<{ readonly digest: string; readonly size: number }> = [...layers, config]
+  const work = async () => {
+    for (let blob = left.pop(); blob !== undefined; blob = left.pop()) {
+      const { digest, size } = blob
+      await (await ask(`${to}/blobs/${digest}`, { method: "HEAD", reset: false }, 404)).body.dump()
+      const begun = await ask(`${to}/blobs/uploads/`, { method: "POST" }, 202)
+      await begun.body.dump()
+      const location = new URL(String(begun.headers["location"]), to)
+      location.searchParams.set("digest", digest)
+      const { body } = await ask(`${from}/blobs/${digest}`, {}, 200)
+      const hash = createHash("sha256")
+      const hashed = async function* () {
+        for await (const bytes of body) {
+          hash.update(bytes)
+          yield bytes
+        }
+      }
+      const headers = { "content-length": String(size), "content-type": "application/octet-stream" }
+      await (await ask(location, { method: "PUT", body: Readable.from(hashed()), headers }, 201)).body.dump()
+      if (`sha256:${hash.digest("hex")}` !== digest) throw new Error("wrong digest")
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, work))
+  await (await ask(`${to}/manifests/bench`, { method: "PUT", body: text, headers: { "content-type": mediaType } }, 201)).body.dump()
+}
+
 /** As many at once as a host is asked by default. */
 const atOnce = 16
 
@@ -173,6 +212,7 @@ const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "raw push": rawPush,
   "our push": push,
   "our copy": copy,
+  "raw copy": rawCopy,
   "raw HEADs": rawHeads,
   "our resolve": resolveAll
 }

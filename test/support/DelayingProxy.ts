@@ -9,6 +9,8 @@ const onItsWayBytes = 8 * 1024 * 1024
 
 /** Every piece reaches the other end as much later as every other, so that they stay in order. */
 const relay = (from: Net.Socket, to: Net.Socket, delayMillis: number): void => {
+  // Everything that is on its way may have to wait for the same drain.
+  to.setMaxListeners(0)
   let bytesOnTheirWay = 0
   const late = (act: () => void) => {
     if (delayMillis === 0) act()
