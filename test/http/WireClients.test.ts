@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Wire from "../../src/http/internal/Wire.ts"
+import * as UndiciClient from "../../src/node/UndiciClient.ts"
 
 type Handler = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 
@@ -63,6 +64,7 @@ const endless: Handler = (_, response) => {
 const mebibyte = Buffer.alloc(1024 * 1024)
 
 const clients: ReadonlyArray<readonly [name: string, layer: Layer.Layer<HttpClient.HttpClient>]> = [
+  ["our undici", UndiciClient.layer({ proxy: "none" })],
   ["undici", NodeHttpClient.layerUndici],
   ["fetch", FetchHttpClient.layer]
 ]
@@ -117,13 +119,30 @@ for (const [name, layer] of clients) {
       "timeouts free the socket",
       (incoming, response) => {
         if (incoming.url === "/body") response.write("x")
+        if (incoming.url === "/small") response.writeHead(200, { "content-length": 2 }).write("x")
       },
       Effect.fnUntraced(function* ({ sockets, url }, wire) {
         const quick = { connectTimeout: 0, headersTimeout: 50, idleTimeout: 50 }
         const answer = yield* Effect.flip(Effect.scoped(wire.send(request(url), quick)))
         assert.deepInclude(answer, { reason: "timeout" })
-        const body = Effect.scoped(Effect.flatMap(wire.send(request(`${url}/body`), { idleTimeout: 50 }), (_) => _.bytes(100)))
-        assert.deepInclude(yield* Effect.flip(body), { reason: "idle" })
+        for (const path of ["/body", "/small"]) {
+          const body = Effect.scoped(Effect.flatMap(wire.send(request(url + path), { idleTimeout: 50 }), (_) => _.bytes(100)))
+          assert.deepInclude(yield* Effect.flip(body), { reason: "idle" })
+        }
+        yield* until(() => sockets.size === 0)
+      })
+    )
+
+    test(
+      "an interrupted reader of a small body frees its socket",
+      (_, response) => {
+        response.writeHead(200, { "content-length": 2 }).write("x")
+      },
+      Effect.fnUntraced(function* ({ sockets, url }, wire) {
+        const fiber = yield* Effect.fork(sent(wire, request(url), (_) => _.bytes(10)))
+        yield* until(() => sockets.size === 1)
+        yield* Effect.sleep("20 millis")
+        yield* Fiber.interrupt(fiber)
         yield* until(() => sockets.size === 0)
       })
     )
@@ -198,7 +217,7 @@ for (const [name, layer] of clients) {
         const socket = incoming.socket
         if (incoming.url === "/reset") socket.destroy()
         if (incoming.url === "/garbage") socket.end("HTTP/1.1 nonsense\r\n\r\n")
-        if (incoming.url === "/headers") response.writeHead(200, { x: "y".repeat(100_000) }).end()
+        if (incoming.url === "/headers") response.writeHead(200, { x: "y".repeat(300_000) }).end()
         if (incoming.url === "/cut") {
           response.writeHead(200, { "content-length": 100 })
           response.write("x", () => socket.destroy())

@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { join } from "../../model/internal/bytes.ts"
+import { concat } from "../../model/internal/bytes.ts"
 import type { LimitExceeded, TransportError } from "../../model/RegistryError.ts"
 import * as Direct from "./direct.ts"
 import type * as Fork from "./fork.ts"
@@ -47,7 +47,7 @@ export interface Body {
 const drainBytes = 64 * 1024
 const drainMillis = 2000
 
-/** A body this small comes in one go, and one buffer is the cheapest way to have it. */
+/** A body this small comes in one go, and to have the client put it into one buffer is cheaper than its stream. */
 const bufferedBytes = 64 * 1024
 
 const lengthOf = (headers: Headers.Headers): number | undefined => {
@@ -219,14 +219,15 @@ export const make = (options: {
         parts.push(bytes)
         return seen <= limitBytes
       })
-      return Effect.flatMap(collect, () => (seen > limitBytes ? refuse(() => errors.tooLarge(limitBytes)) : Effect.succeed(join(parts))))
+      return Effect.flatMap(collect, () => (seen > limitBytes ? refuse(() => errors.tooLarge(limitBytes)) : Effect.succeed(concat(parts))))
     })
 
   const bytes = (limitBytes: number): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
     if (empty) return Effect.succeed(new Uint8Array(0))
     if (encoding !== undefined && options.identity) return refuse(() => errors.encoded(encoding))
     if (declared !== undefined && declared > limitBytes) return refuse(() => errors.tooLarge(limitBytes))
-    return declared !== undefined && declared <= bufferedBytes ? buffered(limitBytes) : collected(limitBytes)
+    const small = declared !== undefined && declared <= bufferedBytes
+    return small && !Direct.offersBody(source) ? buffered(limitBytes) : collected(limitBytes)
   }
 
   const drain = Effect.suspend(() => {

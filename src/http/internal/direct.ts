@@ -49,6 +49,9 @@ export const withBody = <A extends HttpClientResponse>(response: A, take: () => 
   Object.defineProperty(response, body, { value: take })
 
 /** @internal */
+export const offersBody = (response: HttpClientResponse): boolean => isResponse(response)
+
+/** @internal */
 export const takeBody = (response: HttpClientResponse): DirectBody | undefined => (isResponse(response) ? response[body]() : undefined)
 
 /** @internal */
