@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
@@ -436,6 +437,20 @@ describe("attempts", () => {
           if (method === "GET") yield* response.text(100_000)
         }
         expect(yield* statusOf()).toBe(200)
+      }).pipe(Effect.scoped, Effect.provide(Registries.layer(narrow)))
+    )
+
+    it.effect("are free when a request is interrupted, while the scope it was for is still open", () =>
+      Effect.gen(function* () {
+        const faults = yield* FaultyHttp.FaultyHttp
+        yield* seed
+        yield* statusOf()
+        for (const fault of [Fault.stall, Fault.tooManyRequests(60)]) {
+          yield* faults.setRules([{ match: { ...manifests, count: 1 }, fault }])
+          expect(yield* during("1 second", Effect.timeoutOption(execute(), "500 millis"))).toEqual(Option.none())
+          yield* TestClock.adjust("2 minutes")
+          expect(yield* during("1 second", Effect.timeoutOption(statusOf(), "500 millis"))).toEqual(Option.some(200))
+        }
       }).pipe(Effect.scoped, Effect.provide(Registries.layer(narrow)))
     )
 

@@ -44,9 +44,9 @@ const hintOf = (retryAfter: Duration.Duration | undefined, longest: Duration.Dur
 }
 
 /**
- * Makes attempts until one needs no other. An attempt that failed frees its connection and its place before the wait. A `Retry-After` of the
- * host is kept by its gate, so that every request to the host waits; the last answer is returned whatever its status, its body readable.
- * A request that is sent once waits for its token all the same.
+ * Makes attempts until one needs no other. An attempt that failed or was interrupted frees its connection and its place at once, whatever
+ * else the scope is for. A `Retry-After` of the host is kept by its gate, so that every request to the host waits; the last answer is returned
+ * whatever its status, its body readable. A request that is sent once waits for its token all the same.
  *
  * @internal
  */
@@ -80,9 +80,8 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
 
     const loop: Effect.Effect<A, E> = Effect.gen(function* () {
       const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
-      const exit = yield* Effect.exit(attempt(scope))
+      const exit = yield* Effect.exit(Effect.onError(attempt(scope), (cause) => Scope.close(scope, Exit.failCause(cause))))
       if (Exit.isFailure(exit)) {
-        yield* Effect.uninterruptible(Scope.close(scope, exit))
         const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
         if (error === undefined || !isTransient(options, error)) return yield* Effect.failCause(exit.cause)
         const hint = hintOf(retryAfterOf(error), policy.maxRetryAfter)
