@@ -30,6 +30,7 @@ import type * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { waitAfter } from "./internal/backoff.ts"
 import { blobTags, type GetBlobError } from "./internal/errors.ts"
 import * as Request from "./internal/repositoryRequest.ts"
+import { skipping } from "./internal/skipping.ts"
 
 /**
  * - `maxResumes`: how often in a row a body may break without one more byte; as the retry policy has it when absent
@@ -59,7 +60,7 @@ interface Place extends Request.Place {
 
 /** A body that goes on at `offset`, of a blob of `sizeBytes` if the registry told. */
 interface Opened {
-  readonly pull: Effect.Effect<Bytes, Option.Option<TransportError>>
+  readonly pull: PullStream.Pull<TransportError>
   readonly sizeBytes: number | undefined
   readonly response: RegistryTransport.TransportResponse
 }
@@ -75,22 +76,6 @@ const broken = (response: RegistryTransport.TransportResponse, detail: string) =
     detail,
     retryable: true
   })
-
-/** Drops the first `count` bytes of what is pulled. */
-const skipping = (pull: Opened["pull"], count: number): Opened["pull"] => {
-  let left = count
-  const next: Opened["pull"] = Effect.flatMap(pull, (chunk) => {
-    if (left === 0) return Effect.succeed(chunk)
-    const kept: Array<Uint8Array> = []
-    for (const bytes of chunk) {
-      const cut = Math.min(left, bytes.byteLength)
-      left -= cut
-      if (cut < bytes.byteLength) kept.push(cut === 0 ? bytes : bytes.subarray(cut))
-    }
-    return kept.length === 0 ? next : Effect.succeed(Chunk.unsafeFromArray(kept))
-  })
-  return next
-}
 
 /** Opens the blob at `offset`. Fails with `TransportError` when the answer does not fit what was asked. */
 const open = Effect.fnUntraced(function* (
@@ -185,12 +170,13 @@ const download = (
       )
     }
 
-    const closeCurrent = (exit: Exit.Exit<unknown, unknown>) =>
+    const closeCurrent = Effect.uninterruptible(
       Effect.suspend(() => {
         const closing = current
         current = undefined
-        return closing === undefined ? Effect.void : Effect.uninterruptible(Scope.close(closing.scope, exit))
+        return closing === undefined ? Effect.void : Scope.close(closing.scope, Exit.void)
       })
+    )
 
     const mismatch = (actual: number) => new SizeMismatch({ ...Request.originOf(place), expected: sizeBytes ?? actual, actual })
 
@@ -216,11 +202,11 @@ const download = (
     })
 
     /** Passes over the mirrors that had a part in it, and begins again if there were any and nothing was given out. */
-    const wrong = (error: GetBlobError): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
+    const wrong = (error: GetBlobError): PullStream.Pull<GetBlobError> =>
       Effect.gen(function* () {
         for (const { passOver } of mirrors) yield* passOver
         if (mirrors.length === 0 || givenOut) return yield* Effect.fail(Option.some(error))
-        yield* closeCurrent(Exit.void)
+        yield* closeCurrent
         hasher = yield* Effect.mapError(Digest.hasher(Digest.algorithm(digest)), Option.some)
         mirrorsLeft -= mirrors.length
         mirrors = []
@@ -231,7 +217,7 @@ const download = (
         return yield* pull
       })
 
-    const ended: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
+    const ended: PullStream.Pull<GetBlobError> = Effect.suspend(() => {
       if (sizeBytes !== undefined && offset !== sizeBytes) return wrong(mismatch(offset))
       const actual = hasher.digest()
       if (actual !== digest) return wrong(new DigestMismatch({ ...Request.originOf(place), expected: digest, actual }))
@@ -240,17 +226,17 @@ const download = (
     })
 
     /** Goes on after a body that broke, as long as there is progress. */
-    const resume = (error: GetBlobError): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
+    const resume = (error: GetBlobError): PullStream.Pull<GetBlobError> =>
       Effect.suspend(() => {
         fruitless++
         // What answers with other ranges than asked for may still know the whole.
         if (error._tag === "TransportError" && error.reason === "protocol") ranges = false
         return fruitless > maxResumes
           ? Effect.fail(Option.some(error))
-          : Effect.zipRight(closeCurrent(Exit.void), Effect.zipRight(rest(fruitless), pull))
+          : Effect.zipRight(closeCurrent, Effect.zipRight(rest(fruitless), pull))
       })
 
-    const accept = (chunk: Bytes): Effect.Effect<Bytes, Option.Option<GetBlobError>> => {
+    const accept = (chunk: Bytes): PullStream.Pull<GetBlobError> => {
       const before = offset
       for (const bytes of chunk) {
         hasher.update(bytes)
@@ -266,7 +252,7 @@ const download = (
       return Effect.succeed(release)
     }
 
-    const pullFrom = (opened: Opened): Effect.Effect<Bytes, Option.Option<GetBlobError>> =>
+    const pullFrom = (opened: Opened): PullStream.Pull<GetBlobError> =>
       Effect.matchEffect(opened.pull, {
         onSuccess: accept,
         onFailure: (end) => {
@@ -277,7 +263,7 @@ const download = (
         }
       })
 
-    const pull: Effect.Effect<Bytes, Option.Option<GetBlobError>> = Effect.suspend(() => {
+    const pull: PullStream.Pull<GetBlobError> = Effect.suspend(() => {
       if (finished) return Effect.fail(Option.none())
       if (current !== undefined) return pullFrom(current.opened)
       if (sizeBytes !== undefined && offset >= sizeBytes && offset > 0) return ended
@@ -327,11 +313,8 @@ export const streamRange = (
   const from = (offset: number, fruitless: number): Stream.Stream<Uint8Array, GetBlobError> => {
     if (end !== undefined && offset >= end) return Stream.empty
     let reached = offset
-    const part = Stream.unwrapScoped(
-      Effect.map(
-        Effect.flatMap(Effect.scope, (scope) => open(scope, place, Request.blobPath(place, digest), offset, { end })),
-        (opened) => Stream.repeatEffectChunkOption(opened.pull)
-      )
+    const part = PullStream.make<GetBlobError>((scope) =>
+      Effect.map(open(scope, place, Request.blobPath(place, digest), offset, { end }), ({ pull }) => pull)
     )
     const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (chunk) => {
       for (const bytes of chunk) reached += bytes.byteLength

@@ -161,13 +161,13 @@ const partOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => voi
   if (source instanceof Uint8Array) return Effect.succeed({ content: Content.fromBytes(source, onBytes), digest })
   const common = { sizeBytes: size, onBytes, mismatch: (actual: number) => sizeMismatch(task, actual) }
   if ("once" in source) {
-    return Effect.succeed({ content: Content.fromStream({ ...common, open: () => source.once, seeks: false, replayable: false }), digest })
+    return Effect.succeed({ content: Content.fromStream({ ...common, open: () => source.once, replayable: false }), digest })
   }
   const seeks = "from" in source
   return Effect.map(UploadSource.make(seeks ? source.from : () => source, seeks), ({ from, reached, ready }) => {
     // A source that ends before the offset it was asked for has not reached it.
     const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
-    return { content: Content.fromStream({ ...common, open: from, seeks: true, replayable: true, mismatch }), digest, ready }
+    return { content: Content.fromStream({ ...common, open: from, replayable: true, mismatch }), digest, ready }
   })
 }
 

@@ -125,7 +125,7 @@ export const copyMany = <E1, E2>(
   Effect.suspend(() => {
     const run = runOf<E1 | E2>(options)
     return Effect.forEach(entries, ({ source, reference, target, tags }) => copyIn(run, source, reference, target, { ...options, tags }), {
-      concurrency: options.jobs ?? defaultJobs
+      concurrency: jobsOf(options)
     })
   })
 

@@ -166,20 +166,19 @@ const window = <E>(source: Stream.Stream<Uint8Array, E>, options: Window<E>): St
   )
 
 /**
- * The whole of a blob, out of streams. `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0 and
- * of which what is not wanted is dropped.
+ * The whole of a blob, out of streams. `open` gives one that begins at the offset; when the content is not replayable, the only one there
+ * is, which begins at 0 and of which what is not wanted is dropped.
  *
  * @internal
  */
 export const fromStream = <E>(options: {
   readonly sizeBytes: number
   readonly open: (offset: number) => Stream.Stream<Uint8Array, E>
-  readonly seeks: boolean
   readonly replayable: boolean
   readonly mismatch: (actual: number) => SizeMismatch
   readonly onBytes: (count: number) => void
 }): Content<E> => {
-  const { sizeBytes, open, seeks, replayable, mismatch, onBytes } = options
+  const { sizeBytes, open, replayable, mismatch, onBytes } = options
   let failure: Cause.Cause<E | SizeMismatch> | undefined
   return {
     start: 0,
@@ -189,10 +188,10 @@ export const fromStream = <E>(options: {
     body: (offset, length) => {
       if (length === 0) return Body.empty
       const bytes = window(open(offset), {
-        skip: seeks ? 0 : offset,
+        skip: replayable ? 0 : offset,
         length,
         last: offset + length === sizeBytes,
-        mismatch: (actual) => mismatch(seeks ? offset + actual : actual),
+        mismatch: (actual) => mismatch(replayable ? offset + actual : actual),
         onBytes,
         onBroken: (cause) => {
           failure = cause

@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
+import { skipping } from "../../client/internal/skipping.ts"
 import * as PullStream from "../../http/internal/pullStream.ts"
 import * as Bell from "./bell.ts"
 import * as Window from "./window.ts"
@@ -45,23 +46,6 @@ interface Place {
 }
 
 const isHere = ({ state }: Place): boolean => state !== "apart" && state !== "left"
-
-/** A stream without its first bytes. */
-const dropBytes =
-  (count: number) =>
-  <E>(self: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E> =>
-    Stream.suspend(() => {
-      let left = count
-      return Stream.mapChunks(self, (chunk) =>
-        left === 0
-          ? chunk
-          : Chunk.filterMap(chunk, (bytes) => {
-              const cut = Math.min(left, bytes.byteLength)
-              left -= cut
-              return cut === bytes.byteLength ? Option.none() : Option.some(bytes.subarray(cut))
-            })
-      )
-    })
 
 /** Seats for a read that begins with the first of them and ends with the scope. @internal */
 export const make = <E>(
@@ -140,7 +124,7 @@ export const make = <E>(
 
     // --- one reader ---
 
-    const apart = (offset: number, scope: Scope.Scope) => PullStream.openIn(scope, offset === 0 ? content : dropBytes(offset)(content))
+    const apart = (offset: number, scope: Scope.Scope) => Effect.map(PullStream.openIn(scope, content), (pull) => skipping(pull, offset))
 
     /** Out of the shared read; who is left behind goes on by itself. */
     const join = (place: Place, scope: Scope.Scope): PullStream.Pull<E> => {
