@@ -354,6 +354,23 @@ describe("Copy.copyToMany", () => {
     }).pipe(Effect.provide(layer({ rules: [{ match: { method: "PUT", path: /uploads/ }, fault: Fault.stall }] })))
   )
 
+  it.effect("interrupted at any moment, it leaves no upload open and nothing in the way of the next copy", () =>
+    Effect.gen(function* () {
+      const source = yield* sourceOf
+      yield* seed({ layers: 2, layerBytes: 800_000 })
+      const destinations = yield* targetsOf(["a.test", "b.test"])
+      const same = { target: yield* remote("a.test/other/app") }
+      for (let millis = 0; millis < 1000; millis += 50) {
+        const copying = yield* Effect.fork(Copy.copyToMany(source, "v1", [...destinations, same]))
+        yield* TestClock.adjust(millis)
+        yield* throughTime(Fiber.interrupt(copying))
+        expect(yield* openUploads).toEqual([])
+      }
+      expectRight(yield* throughTime(Copy.copyToMany(source, "v1", [...destinations, same])))
+      for (const name of ["a.test", "b.test"]) expect(yield* isComplete(name, "v1")).toBe(true)
+    }).pipe(Effect.provide(layer({ settings: { "*": { concurrency: 2 } }, rules: [{ match: {}, fault: Fault.delay("100 millis") }] })))
+  )
+
   it.effect("brings indexes, referrers and digest tags to all, under the tags of each", () =>
     Effect.gen(function* () {
       const source = yield* sourceOf
