@@ -84,15 +84,18 @@ const begin = (dispatcher: Undici.Dispatcher, request: HttpClientRequest.HttpCli
   const send = (upload: UploadBody.UploadBody) =>
     Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
       const exchange = new Exchange({
-        onHead: (status, headers) => resume(Effect.succeed(UndiciResponse.make(request, exchange, status, headers))),
+        onHead: (status, headers) => {
+          // From here on whoever may still abort holds the exchange alone, and not the fiber that got the answer, and with it the answer.
+          abort = aborting(exchange)
+          resume(Effect.succeed(UndiciResponse.make(request, exchange, status, headers)))
+        },
         onFailed: (error) => resume(Effect.zipRight(upload.close, requestFailure(request, upload, error))),
         onClosed: upload.stop
       })
       abort = () => {
-        const error = new Error("the request was aborted")
         // Whoever aborts does not wait for the source of the upload.
-        resume(requestFailure(request, upload, error))
-        exchange.abort(error)
+        resume(requestFailure(request, upload, aborted))
+        exchange.abort(aborted)
       }
       const dispatched = Either.try(() =>
         dispatcher.dispatch(
@@ -118,6 +121,10 @@ const begin = (dispatcher: Undici.Dispatcher, request: HttpClientRequest.HttpCli
     })
   return { response: Effect.flatMap(UploadBody.make(request.body), send), abort: () => abort() }
 }
+
+const aborted = new Error("the request was aborted")
+
+const aborting = (exchange: Exchange) => () => exchange.abort(aborted)
 
 /** The failure of the body's source where that was the reason, else the failure of the wire. */
 const requestFailure = (request: HttpClientRequest.HttpClientRequest, upload: UploadBody.UploadBody, error: unknown) =>

@@ -3,6 +3,8 @@ import type * as Http from "node:http"
 import * as Net from "node:net"
 import { Readable } from "node:stream"
 import { inspect } from "node:util"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -593,6 +595,30 @@ describe("UndiciClient", () => {
         const response = yield* http.get(server.origin)
         yield* Stream.runDrain(Stream.take(response.stream, 1))
         yield* eventually(Effect.sync(() => closed.count === 1))
+      })
+    )
+
+    it.scopedLive("closes the socket of an answer that nobody has any more", () =>
+      Effect.gen(function* () {
+        setFlagsFromString("--expose-gc")
+        const collectGarbage: () => void = runInNewContext("gc")
+        const closed = { count: 0 }
+        const server = yield* LocalServer.make((request, response) => {
+          request.socket.on("close", () => {
+            closed.count += 1
+          })
+          writeAll(response, 100_000, { blocks: 0 })
+        })
+        const http = yield* client()
+        assert.strictEqual(yield* Effect.map(http.get(server.origin), (_) => _.status), 200)
+        // The fiber's own result, too, is let go.
+        yield* Effect.promise(async () => assert.strictEqual((await Effect.runPromise(http.get(server.origin))).status, 200))
+        yield* eventually(
+          Effect.sync(() => {
+            collectGarbage()
+            return closed.count === 2
+          })
+        )
       })
     )
 

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 
 type Headers = Record<string, string | Array<string> | undefined>
 
-/** What the parser tells the owner of the request; each of the two outcomes once, `onClosed` after the body's end or any failure. */
+/** What the parser tells the owner of the request: one of the two outcomes once, `onClosed` after the body's end or any failure. */
 export interface Listener {
   readonly onHead: (status: number, headers: Headers) => void
   readonly onFailed: (error: Error) => void
@@ -22,18 +22,20 @@ const highWaterBytes = 1024 * 1024
 const batchBytes = 512 * 1024
 
 export class Exchange implements Undici.Dispatcher.DispatchHandler {
-  readonly #listener: Listener
+  /** Until the head is there. Who waited for it is not held on to, so that an answer nobody has any more can be collected. */
+  #listener: Omit<Listener, "onClosed"> | undefined
+  readonly #onClosed: () => void
   #controller: Undici.Dispatcher.DispatchController | undefined
   #aborted: Error | undefined
-  #headed = false
   #chunks: Array<Uint8Array> = []
   #bufferedBytes = 0
   #end: End | undefined
   #waiting: (() => void) | undefined
   #wakeUp: NodeJS.Immediate | undefined
 
-  constructor(listener: Listener) {
+  constructor({ onClosed, ...listener }: Listener) {
     this.#listener = listener
+    this.#onClosed = onClosed
   }
 
   onRequestStart(controller: Undici.Dispatcher.DispatchController): void {
@@ -42,9 +44,10 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Undici.Dispatcher.DispatchController, status: number, headers: Headers): void {
-    if (status < 200 || this.#headed) return
-    this.#headed = true
-    this.#listener.onHead(status, headers)
+    const listener = this.#listener
+    if (status < 200 || listener === undefined) return
+    this.#listener = undefined
+    listener.onHead(status, headers)
   }
 
   onResponseData(controller: Undici.Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -89,6 +92,9 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Error>> = Effect.suspend(() => this.#poll() ?? this.#await)
 
   readonly #await = Effect.async<Chunk.Chunk<Uint8Array>, Option.Option<Error>>((resume) => {
+    // The fiber may have yielded since it last looked.
+    const now = this.#poll()
+    if (now !== undefined) return resume(now)
     this.#waiting = () => resume(this.#poll() ?? this.pull)
     return Effect.sync(() => {
       this.#waiting = undefined
@@ -121,8 +127,8 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   #finish(error: Option.Option<Error>): void {
     if (this.#end !== undefined) return
     this.#end = { error }
-    if (!this.#headed && Option.isSome(error)) this.#listener.onFailed(error.value)
-    this.#listener.onClosed()
+    if (Option.isSome(error)) this.#listener?.onFailed(error.value)
+    this.#onClosed()
     this.#wake()
   }
 }
