@@ -5,12 +5,12 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { bundle } from "../../src/cli/bundle.ts"
 import { version } from "../../src/model/internal/version.ts"
 import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as RegistryServer from "../../src/testing/RegistryServer.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as Folder from "../support/Folder.ts"
 
 class Bundle extends Context.Tag("test/Bundle")<Bundle, { readonly file: string; readonly folder: string }>() {}
@@ -55,9 +55,6 @@ const run = (...args: ReadonlyArray<string>) => Effect.flatMap(start(args), ({ e
 
 const serve = (options: RegistryServer.RegistryServerOptions = {}) =>
   Effect.map(Layer.build(RegistryServer.layer(options)), Context.get(RegistryServer.RegistryServer))
-
-const until = (condition: Effect.Effect<boolean>) =>
-  Effect.repeat(condition, { until: (met) => met, schedule: Schedule.spaced("20 millis") }).pipe(Effect.timeout("20 seconds"))
 
 /** The first bytes of each blob, and then nothing for ever. */
 const stalling: RegistryOptions.Adjustment = {
@@ -124,7 +121,7 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
       const target = yield* serve()
       yield* source.seedImage("team/app", { tag: "v1", layerBytes: 4096 })
       const { child, ended } = yield* start(["copy", `${new URL(source.url).host}/team/app:v1`, `${new URL(target.url).host}/copy/app:v1`])
-      yield* until(Effect.map(target.openUploads, (uploads) => uploads.length > 0))
+      yield* eventually(Effect.map(target.openUploads, (uploads) => uploads.length > 0))
       child.kill("SIGINT")
       assert.strictEqual((yield* ended).code, 130)
       assert.deepStrictEqual(yield* target.openUploads, [])
@@ -135,7 +132,7 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
   it.scoped("serve is a registry until it is interrupted", () =>
     Effect.gen(function* () {
       const { child, ended, texts } = yield* start(["serve", "--port", "0", "--user", "ann:s3cret"])
-      yield* until(Effect.sync(() => texts.out.endsWith("\n")))
+      yield* eventually(Effect.sync(() => texts.out.endsWith("\n")))
       const { code, err } = yield* run("ping", new URL(texts.out.trim()).host)
       assert.strictEqual(code, 4)
       assert.include(err, "Check the credentials")

@@ -1,5 +1,5 @@
 /** Servers that mean harm: whatever they send ends in an error with a name, after so many bytes and requests, and leaves no memory behind. */
-import { createServer, type Socket } from "node:net"
+import type { Socket } from "node:net"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -15,6 +15,7 @@ import * as Fault from "../../src/testing/Fault.ts"
 import type * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as Content from "../support/Content.ts"
+import * as Tcp from "../support/Tcp.ts"
 import * as World from "../support/World.ts"
 
 const MiB = 1024 * 1024
@@ -345,31 +346,6 @@ describe("hostile servers", () => {
   afterAll(() => console.log(`hostile: ${report.length} attacks\n${report.join("\n")}`))
 })
 
-/** A server below HTTP: `answer` writes to the socket what it likes. */
-const rawServer = (answer: (socket: Socket) => void) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.async<{ readonly port: number; readonly close: () => void }>((resume) => {
-        const sockets = new Set<Socket>()
-        const server = createServer((socket) => {
-          sockets.add(socket)
-          socket.on("error", () => {}).on("close", () => sockets.delete(socket))
-          socket.once("data", () => answer(socket))
-        })
-        server.listen(0, "127.0.0.1", () => {
-          const address = server.address()
-          const close = () => {
-            for (const socket of sockets) socket.destroy()
-            server.close()
-          }
-          resume(Effect.succeed({ port: typeof address === "object" && address !== null ? address.port : 0, close }))
-        })
-      }),
-      ({ close }) => Effect.sync(close)
-    ),
-    ({ port }) => `127.0.0.1:${port}`
-  )
-
 const writeForEver = (socket: Socket, head: string, text: string) => {
   const go = () => {
     while (!socket.destroyed && socket.write(text)) if (socket.writableLength > 64 * MiB) return
@@ -381,7 +357,7 @@ const writeForEver = (socket: Socket, head: string, text: string) => {
 
 const overSockets = (answer: (socket: Socket) => void) =>
   Effect.gen(function* () {
-    const host = yield* rawServer(answer)
+    const host = yield* Tcp.serve((socket) => socket.once("data", () => answer(socket)))
     const place = yield* Reference.parseRepository(`${host}/acme/app`)
     const before = memoryInUse()
     const exit = yield* Effect.exit(

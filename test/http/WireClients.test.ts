@@ -1,7 +1,6 @@
 /** The wire over the clients people use, against a server with real sockets: what a scope frees, and what a failure is called. */
-import { once } from "node:events"
 import * as Http from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import type { Socket } from "node:net"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -13,34 +12,26 @@ import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Wire from "../../src/http/internal/Wire.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import { eventually } from "../support/Eventually.ts"
+import * as Tcp from "../support/Tcp.ts"
 
 type Handler = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 
 /** A server and the sockets that brought it a request; all of them end with the scope. */
-const serve = (handler: Handler) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const sockets = new Set<Socket>()
-      const state = { seen: 0 }
-      const server = Http.createServer(handler)
-      server.keepAliveTimeout = 60_000
-      // By request, since undici opens a spare connection after an abort.
-      server.on("request", ({ socket }) => {
-        if (sockets.has(socket)) return
-        state.seen++
-        sockets.add(socket)
-        socket.on("close", () => sockets.delete(socket))
-      })
-      server.listen(0, "127.0.0.1")
-      await once(server, "listening")
-      return { server, sockets, state, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
-    }),
-    ({ server }) =>
-      Effect.sync(() => {
-        server.closeAllConnections()
-        server.close()
-      })
-  )
+const serve = Effect.fnUntraced(function* (handler: Handler) {
+  const sockets = new Set<Socket>()
+  const state = { seen: 0 }
+  const server = Http.createServer(handler)
+  server.keepAliveTimeout = 60_000
+  // By request, since undici opens a spare connection after an abort.
+  server.on("request", ({ socket }) => {
+    if (sockets.has(socket)) return
+    state.seen++
+    sockets.add(socket)
+    socket.on("close", () => sockets.delete(socket))
+  })
+  return { server, sockets, state, url: `http://${yield* Tcp.listen(server)}` }
+})
 
 const request = (url: string, over: Partial<Wire.WireRequest> = {}): Wire.WireRequest => ({
   method: "GET",
@@ -50,12 +41,7 @@ const request = (url: string, over: Partial<Wire.WireRequest> = {}): Wire.WireRe
   ...over
 })
 
-/** Waits until something is true, for at most two seconds. */
-const until = (what: () => boolean) =>
-  Effect.promise(async () => {
-    for (let n = 0; n < 200 && !what(); n++) await new Promise((resume) => setTimeout(resume, 10))
-    assert.isTrue(what())
-  })
+const until = (condition: () => boolean) => eventually(Effect.sync(condition))
 
 const endless: Handler = (_, response) => {
   response.write(Buffer.alloc(1024))

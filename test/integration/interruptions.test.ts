@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
@@ -11,16 +10,9 @@ import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as RegistryServer from "../../src/testing/RegistryServer.ts"
 import * as Content from "../support/Content.ts"
-import { ProgramError } from "../support/Program.ts"
+import { eventually } from "../support/Eventually.ts"
 
 const concurrency = 4
-
-/** Real processes need real time; until something holds, but not for ever. */
-const eventually = <E, R>(what: string, condition: Effect.Effect<boolean, E, R>) =>
-  condition.pipe(
-    Effect.repeat({ until: (holds) => holds, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => new ProgramError({ message: `never: ${what}` }) })
-  )
 
 const client = NodeRegistry.layerWith({
   keychain: Keychain.layerAnonymous,
@@ -56,17 +48,11 @@ describe("interruptions over sockets", () => {
           one,
           { concurrency: 8, discard: true }
         )
-        yield* eventually(
-          "no open upload",
-          Effect.map(server.openUploads, (uploads) => uploads.length === 0)
-        )
+        yield* eventually(Effect.map(server.openUploads, (uploads) => uploads.length === 0))
         assert.strictEqual(yield* Stream.runFold(getBlob(repository, seeded), 0, (sum, bytes) => sum + bytes.byteLength), seeded.size)
       })
       yield* Effect.provide(transfers, Layer.fresh(client))
-      yield* eventually(
-        "no open connection",
-        Effect.map(server.openConnections, (count) => count === 0)
-      )
+      yield* eventually(Effect.map(server.openConnections, (count) => count === 0))
     }).pipe(Effect.provide(RegistryServer.layer()))
   )
 })

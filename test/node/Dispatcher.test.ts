@@ -11,6 +11,7 @@ import * as ProxyRules from "../../src/node/internal/proxyRules.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as LocalServer from "../support/LocalServer.ts"
+import * as Tcp from "../support/Tcp.ts"
 
 const client = (options: Dispatcher.Options) => Effect.map(Dispatcher.make(options), UndiciClient.make)
 
@@ -107,15 +108,9 @@ describe("Dispatcher", () => {
 
   it.scopedLive("gives up on a server that never finishes the handshake", () =>
     Effect.gen(function* () {
-      const port = yield* Effect.acquireRelease(
-        Effect.async<Net.Server>((resume) => {
-          const server = Net.createServer((socket) => socket.on("error", () => {}))
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.sync(() => server.close())
-      ).pipe(Effect.map((server) => Object(server.address()).port))
+      const host = yield* Tcp.serve(() => {})
       const http = yield* client({ proxy: "none", connectTimeout: "50 millis" })
-      assert.strictEqual(yield* codeOf(http, `https://127.0.0.1:${port}`), "UND_ERR_CONNECT_TIMEOUT")
+      assert.strictEqual(yield* codeOf(http, `https://${host}`), "UND_ERR_CONNECT_TIMEOUT")
     })
   )
 
@@ -130,46 +125,31 @@ describe("Dispatcher", () => {
       const seen: Array<Seen> = []
       const note = (line: string, request: Http.IncomingMessage) =>
         seen.push({ line, authorization: request.headers["proxy-authorization"] })
-      const server = yield* Effect.acquireRelease(
-        Effect.async<Http.Server>((resume) => {
-          const server = Http.createServer((request, response) => {
-            note(`${request.method} ${request.url}`, request)
-            const url = new URL(request.url ?? "")
-            Http.request({ host: "127.0.0.1", port: url.port, path: url.pathname + url.search, headers: request.headers }, (answer) => {
-              response.writeHead(answer.statusCode ?? 502, answer.headers)
-              answer.pipe(response)
-            }).end()
-          })
-          server.on("connect", (request, downstream) => {
-            note(`CONNECT ${request.url}`, request)
-            const upstream = Net.connect(Number(request.url?.split(":")[1]), "127.0.0.1", () => {
-              downstream.write("HTTP/1.1 200 Connection established\r\n\r\n")
-              upstream.pipe(downstream)
-              downstream.pipe(upstream)
-            })
-            upstream.on("error", () => downstream.destroy())
-            downstream.on("error", () => upstream.destroy())
-          })
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) =>
-          Effect.sync(() => {
-            server.close()
-            server.closeAllConnections()
-          })
-      )
-      return { authority: `127.0.0.1:${Object(server.address()).port}`, seen }
+      const server = Http.createServer((request, response) => {
+        note(`${request.method} ${request.url}`, request)
+        const url = new URL(request.url ?? "")
+        Http.request({ host: "127.0.0.1", port: url.port, path: url.pathname + url.search, headers: request.headers }, (answer) => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers)
+          answer.pipe(response)
+        }).end()
+      })
+      server.on("connect", (request, downstream) => {
+        note(`CONNECT ${request.url}`, request)
+        const upstream = Net.connect(Number(request.url?.split(":")[1]), "127.0.0.1", () => {
+          downstream.write("HTTP/1.1 200 Connection established\r\n\r\n")
+          upstream.pipe(downstream)
+          downstream.pipe(upstream)
+        })
+        upstream.on("error", () => downstream.destroy())
+        downstream.on("error", () => upstream.destroy())
+      })
+      return { authority: yield* Tcp.listen(server), seen }
     })
 
-    const refusingProxy = Effect.acquireRelease(
-      Effect.async<Net.Server>((resume) => {
-        const server = Net.createServer((socket) =>
-          socket.on("error", () => {}).once("data", () => socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))
-        )
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) => Effect.sync(() => server.close())
-    ).pipe(Effect.map((server) => ({ authority: `127.0.0.1:${Object(server.address()).port}` })))
+    const refusingProxy = Effect.map(
+      Tcp.serve((socket) => socket.once("data", () => socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))),
+      (authority) => ({ authority })
+    )
 
     const registry = Effect.gen(function* () {
       const authority = yield* Certificates.authority("effect-oci test authority")

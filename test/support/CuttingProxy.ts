@@ -1,7 +1,8 @@
 /** A TCP proxy that breaks connections in the middle: the network as it is on a bad day. */
-import * as Net from "node:net"
+import type * as Net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Tcp from "./Tcp.ts"
 
 export type Direction = "toServer" | "toClient"
 
@@ -29,10 +30,8 @@ export interface Options {
  */
 export const make = (options: Options): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const [hostname = "", port = ""] = options.target.split(":")
     const pending = [...options.offsets].sort((a, b) => a - b)
     const passed = { toServer: 0, toClient: 0 }
-    const sockets = new Set<Net.Socket>()
     let cuts = 0
 
     const cut = (from: Net.Socket, to: Net.Socket) => {
@@ -57,31 +56,15 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       })
       from.on("end", () => to.end())
       from.on("error", () => to.destroy())
-      from.on("close", () => {
-        sockets.delete(from)
-        to.destroySoon()
-      })
-      sockets.add(from)
+      from.on("close", () => to.destroySoon())
     }
 
-    const server = yield* Effect.acquireRelease(
-      Effect.async<Net.Server>((resume) => {
-        const server = Net.createServer({ allowHalfOpen: true }, (client) => {
-          const upstream = Net.connect({ host: hostname, port: Number(port), allowHalfOpen: true })
-          relay(client, upstream, "toServer")
-          relay(upstream, client, "toClient")
-        })
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          for (const socket of sockets) socket.destroy()
-        })
-    )
-    const address = server.address()
+    const host = yield* Tcp.proxy(options.target, (client, upstream) => {
+      relay(client, upstream, "toServer")
+      relay(upstream, client, "toClient")
+    })
     return {
-      host: `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`,
+      host,
       cuts: Effect.sync(() => cuts),
       bytes: (direction) => Effect.sync(() => passed[direction])
     }

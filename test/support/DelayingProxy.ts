@@ -1,8 +1,9 @@
 /** A TCP proxy whose server is far away: what it says arrives late, though no slower. */
-import * as Net from "node:net"
+import type * as Net from "node:net"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Tcp from "./Tcp.ts"
 
 /** So much of an answer may be on its way; the server waits with the rest. */
 const onItsWayBytes = 8 * 1024 * 1024
@@ -35,28 +36,7 @@ const relay = (from: Net.Socket, to: Net.Socket, delayMillis: number): void => {
 
 /** `target` is `127.0.0.1:port`, and so is what comes back: the place where the server seems to be `delay` further away. */
 export const make = (target: string, delay: Duration.DurationInput): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const [hostname = "", port = ""] = target.split(":")
-    const sockets = new Set<Net.Socket>()
-    const server = yield* Effect.acquireRelease(
-      Effect.async<Net.Server>((resume) => {
-        const server = Net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-          const upstream = Net.connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true })
-          for (const socket of [client, upstream]) {
-            sockets.add(socket)
-            socket.once("close", () => sockets.delete(socket))
-          }
-          relay(client, upstream, 0)
-          relay(upstream, client, Duration.toMillis(delay))
-        })
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          for (const socket of sockets) socket.destroy()
-        })
-    )
-    const address = server.address()
-    return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+  Tcp.proxy(target, (client, upstream) => {
+    relay(client, upstream, 0)
+    relay(upstream, client, Duration.toMillis(delay))
   })

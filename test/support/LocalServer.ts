@@ -4,6 +4,7 @@ import * as Https from "node:https"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Certificate } from "./Certificates.ts"
+import * as Tcp from "./Tcp.ts"
 
 export interface LocalServer {
   /** `127.0.0.1:port`. */
@@ -38,22 +39,11 @@ const create = (handler: Handler, { certificate, clientAuthority }: Options): Ht
 export const make = (handler: Handler, options: Options = {}): Effect.Effect<LocalServer, never, Scope.Scope> =>
   Effect.gen(function* () {
     let connections = 0
-    const server = yield* Effect.acquireRelease(
-      Effect.async<Http.Server>((resume) => {
-        const server = create(handler, options)
-        server.on("connection", () => {
-          connections++
-        })
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    const address = server.address()
-    const host = `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+    const server = create(handler, options)
+    server.on("connection", () => {
+      connections++
+    })
+    const host = yield* Tcp.listen(server)
     return {
       host,
       origin: `${options.certificate === undefined ? "http" : "https"}://${host}`,

@@ -10,11 +10,11 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Digest from "../../src/model/Digest.ts"
 import * as RegistryServer from "../../src/testing/RegistryServer.ts"
 import * as RegistryStorage from "../../src/testing/RegistryStorage.ts"
+import { eventually, settled } from "../support/Eventually.ts"
 import { checks, push, send, Target } from "./SpecChecks.ts"
 
 const target = Layer.effect(
@@ -40,10 +40,6 @@ const inFolder = target.pipe(
   Layer.provide(NodeContext.layer),
   Layer.merge(NodeHttpClient.layerUndici)
 )
-
-/** Sockets need real time; until something holds, but not for ever. */
-const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
-  condition.pipe(Effect.repeat({ until: (holds) => holds, schedule: Schedule.spaced("10 millis") }), Effect.timeout("10 seconds"))
 
 const random = (length: number): Uint8Array => {
   const bytes = new Uint8Array(length)
@@ -75,13 +71,11 @@ layer(inMemory, { excludeTestServices: true })("in memory", (it) => {
 
       yield* server.clearRequests
       const response = yield* client.execute(HttpClientRequest.get(url))
-      yield* Effect.sleep("300 millis")
-      assert.isBelow(yield* server.bytesServed, content.length)
+      assert.isBelow(yield* settled(server.bytesServed), content.length)
       const first = yield* Stream.runHead(response.stream)
       assert.isTrue(first._tag === "Some")
       // The reader left: the server stops and forgets the connection's request.
-      yield* Effect.sleep("100 millis")
-      assert.isBelow(yield* server.bytesServed, content.length)
+      assert.isBelow(yield* settled(server.bytesServed), content.length)
     })
   )
 
