@@ -1,0 +1,123 @@
+/** What our own client for Node offers beside the platform's interface, and that nothing derived from it is taken for it. */
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Direct from "../../src/http/internal/direct.ts"
+import * as Wire from "../../src/http/internal/Wire.ts"
+import * as Dispatcher from "../../src/node/Dispatcher.ts"
+import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import * as LocalServer from "../support/LocalServer.ts"
+
+const client = Effect.map(Dispatcher.make({ proxy: "none" }), UndiciClient.make)
+
+const request = (url: string, over: Partial<Wire.WireRequest> = {}): Wire.WireRequest => ({
+  method: "GET",
+  url,
+  headers: {},
+  context: { registry: "r.test", operation: "test", endpoint: "base", method: "GET", url },
+  ...over
+})
+
+const named = LocalServer.make((incoming, response) => {
+  response.writeHead(200, { "x-agent": incoming.headers["user-agent"] ?? "" }).end(`for ${incoming.headers["x-name"] ?? "nobody"}`)
+})
+
+describe("direct", () => {
+  it.scopedLive("our client offers it, and what is derived from it does not", () =>
+    Effect.gen(function* () {
+      const own = yield* client
+      assert.isDefined(Direct.startOf(own))
+      for (const derived of [
+        HttpClient.mapRequest(own, HttpClientRequest.setHeader("x-name", "you")),
+        HttpClient.filterStatusOk(own),
+        HttpClient.withTracerPropagation(own, false),
+        { ...own }
+      ]) {
+        assert.isUndefined(Direct.startOf(derived))
+      }
+    })
+  )
+
+  it.scopedLive("a wire over a derived client does what that does, and reads what it gives", () =>
+    Effect.gen(function* () {
+      const server = yield* named
+      const own = yield* client
+      const derived = own.pipe(
+        HttpClient.mapRequest(HttpClientRequest.setHeader("x-name", "you")),
+        HttpClient.transformResponse(
+          Effect.map((response) => HttpClientResponse.fromWeb(response.request, new Response("instead", { status: 203 })))
+        )
+      )
+      const said = (wire: Wire.Wire) =>
+        Effect.flatMap(wire.send(request(server.origin)), (response) => Effect.map(response.text(100), (text) => [response.status, text]))
+      assert.deepStrictEqual(yield* said(Wire.make(own)), [200, "for nobody"])
+      const renamed = HttpClient.mapRequest(own, HttpClientRequest.setHeader("x-name", "you"))
+      assert.deepStrictEqual(yield* said(Wire.make(renamed)), [200, "for you"])
+      assert.deepStrictEqual(yield* said(Wire.make(derived)), [203, "instead"])
+    })
+  )
+
+  it.scopedLive("a body is taken once, whichever way", () =>
+    Effect.gen(function* () {
+      const server = yield* named
+      const { execute } = yield* client
+      const start = Direct.startOf(yield* client) ?? assert.fail("it offers no direct way")
+      const direct = yield* start(HttpClientRequest.get(server.origin)).response
+      const body = Direct.takeBody(direct) ?? assert.fail("it offers no body")
+      assert.isUndefined(Direct.takeBody(direct))
+      assert.include(String((yield* Effect.flip(direct.text)).cause), "read before")
+      assert.strictEqual(Buffer.concat([...(yield* body.pull)]).toString(), "for nobody")
+      assert.deepStrictEqual(yield* Effect.flip(body.pull), Option.none())
+      body.abort()
+
+      const read = yield* start(HttpClientRequest.get(server.origin)).response
+      yield* read.text
+      assert.isUndefined(Direct.takeBody(read))
+      const general = yield* execute(HttpClientRequest.get(server.origin))
+      assert.isFalse(Direct.offersBody(general))
+      yield* general.text
+    })
+  )
+
+  it.scopedLive("an exchange that is aborted fails at once, though the source of its upload cannot be stopped", () =>
+    Effect.gen(function* () {
+      const arrived = yield* Effect.makeLatch()
+      const closed = yield* Effect.makeLatch()
+      const server = yield* LocalServer.make((incoming) => {
+        arrived.unsafeOpen()
+        incoming.resume().on("error", () => {})
+        incoming.socket.on("close", () => closed.unsafeOpen())
+      })
+      const start = Direct.startOf(yield* client) ?? assert.fail("it offers no direct way")
+      const freed = yield* Effect.makeLatch()
+      const stuck = Stream.concat(Stream.make(new Uint8Array(10)), Stream.fromEffect(Effect.uninterruptible(freed.await)))
+      const body = HttpBody.stream(Stream.as(stuck, new Uint8Array(10)))
+      const { abort, response } = start(HttpClientRequest.put(server.origin, { body }))
+      const fiber = yield* Effect.fork(Effect.flip(response))
+      yield* arrived.await
+      abort()
+      assert.include(String((yield* fiber).cause), "aborted")
+      yield* closed.await
+      abort()
+      yield* freed.open
+    })
+  )
+
+  it.scopedLive("a request whose server is late fails, though the source of its upload cannot be stopped", () =>
+    Effect.gen(function* () {
+      const server = yield* LocalServer.make(() => {})
+      const wire = Wire.make(yield* client, { connectTimeout: 0, headersTimeout: "50 millis" })
+      const freed = yield* Effect.makeLatch()
+      // It is full, and its reader, the socket, takes no more.
+      const endless = Stream.ensuring(Stream.repeatValue(new Uint8Array(64 * 1024)), freed.await)
+      const sent = wire.send(request(server.origin, { method: "PUT", body: HttpBody.stream(endless) }))
+      assert.deepInclude(yield* Effect.flip(sent), { _tag: "TransportError", reason: "timeout" })
+      yield* freed.open
+    })
+  )
+})
