@@ -89,6 +89,22 @@ describe("uploadSource", () => {
     })
   )
 
+  it.scoped("gives what is kept in small steps, so that a slow connection is seen to be alive", () =>
+    Effect.gen(function* () {
+      const large = bytesOf(4 * MiB)
+      const { from } = yield* UploadSource.make(counted(large, 64 * 1024).seeking, true)
+      yield* read(from(0))
+      const sizes = yield* Stream.runCollect(
+        Stream.map(
+          Stream.chunks(from(1000)),
+          Chunk.reduce(0, (sum, bytes) => sum + bytes.byteLength)
+        )
+      )
+      expect(Chunk.reduce(sizes, 0, (sum, size) => sum + size)).toBe(4 * MiB - 1000)
+      expect(Math.max(...sizes)).toBeLessThan(MiB / 2)
+    })
+  )
+
   it.scoped("a request that ends while it waits for the source harms nothing", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()

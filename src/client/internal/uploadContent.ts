@@ -28,8 +28,8 @@ export type Blocks = ReadonlyArray<Uint8Array>
 
 type Bytes = Chunk.Chunk<Uint8Array>
 
-/** Progress is seen, and a connection known to be alive, in steps of this size. */
-const blockBytes = 256 * 1024
+/** Progress is seen, and a connection known to be alive, in steps of this size. @internal */
+export const stepBytes = 256 * 1024
 
 const type = "application/octet-stream"
 
@@ -59,7 +59,7 @@ const groups = (blocks: Blocks): ReadonlyArray<Bytes> => {
   let group: Array<Uint8Array> = []
   let size = 0
   for (const block of blocks) {
-    if (size > 0 && size + block.byteLength > blockBytes) {
+    if (size > 0 && size + block.byteLength > stepBytes) {
       chunks.push(Chunk.unsafeFromArray(group))
       group = []
       size = 0
@@ -96,8 +96,8 @@ export const fromBlocks = (start: number, blocks: Blocks, onBytes: (count: numbe
 export const fromBytes = (bytes: Uint8Array, onBytes: (count: number) => void): Content<never> =>
   fromBlocks(
     0,
-    Array.from({ length: Math.ceil(bytes.byteLength / blockBytes) }, (_, index) =>
-      bytes.subarray(index * blockBytes, (index + 1) * blockBytes)
+    Array.from({ length: Math.ceil(bytes.byteLength / stepBytes) }, (_, index) =>
+      bytes.subarray(index * stepBytes, (index + 1) * stepBytes)
     ),
     onBytes
   )

@@ -8,6 +8,7 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as PullStream from "../../http/internal/pullStream.ts"
+import { sizeOf, stepBytes } from "./uploadContent.ts"
 
 /**
  * Content that is read once, however often the requests break that send it. Its last bytes are kept, for what was on its way when a
@@ -62,16 +63,21 @@ class Tail {
     this.blocks = this.blocks.slice(count)
   }
 
-  /** From a position that is kept to the end. */
+  /** What follows a position that is kept, in steps in which a connection is seen to be alive. */
   from(position: number): Bytes {
-    const wanted: Array<Uint8Array> = []
+    let index = this.blocks.length
     let start = this.end
-    for (let index = this.blocks.length - 1; index >= 0 && start > position; index--) {
+    while (start > position && index > 0) start -= this.blocks[--index]?.byteLength ?? 0
+    const wanted: Array<Uint8Array> = []
+    let size = 0
+    for (; size < stepBytes && index < this.blocks.length; index++) {
       const block = this.blocks[index] ?? new Uint8Array(0)
-      start -= block.byteLength
-      wanted.push(start < position ? block.subarray(position - start) : block)
+      const piece = block.subarray(Math.max(0, position - start))
+      wanted.push(piece)
+      size += piece.byteLength
+      start += block.byteLength
     }
-    return Chunk.unsafeFromArray(wanted.reverse())
+    return Chunk.unsafeFromArray(wanted)
   }
 }
 
@@ -156,7 +162,7 @@ export const make = <E>(
         if (position < tail.start) return Effect.zipRight(seek(position), next)
         if (position < tail.end) {
           const chunk = tail.from(position)
-          position = tail.end
+          position += sizeOf(chunk)
           return Effect.succeed(chunk)
         }
         return end === undefined ? Effect.zipRight(more, next) : Effect.failCause(end)
