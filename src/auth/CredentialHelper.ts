@@ -198,7 +198,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, CommandEx
       outputLimitBytes: options?.outputLimitBytes ?? 1024 * 1024
     }
     const runHelper = execute(executor, settings)
-    const answers = SharedCache.make<Option.Option<Credentials.Credentials>, KeychainError>({ timeToLive: settings.timeToLive })
+    const answers = SharedCache.make<Option.Option<Credentials.Credentials>, KeychainError>(settings.timeToLive)
     const keyOf = (helper: string, server: string) => `${helper} ${server}`
 
     const ask = Effect.fnUntraced(function* (helper: string, server: string) {

@@ -86,7 +86,7 @@ export const first = (...keychains: ReadonlyArray<Service>): Service =>
  * @since 0.1.0
  */
 export const refreshing = (keychain: Service, timeToLive: Duration.DurationInput): Service => {
-  const answers = SharedCache.make<Credentials.Credentials, KeychainError>({ timeToLive })
+  const answers = SharedCache.make<Credentials.Credentials, KeychainError>(timeToLive)
   return fromFunction((resource) => answers.get(JSON.stringify([resource.registry, resource.repository]), keychain.resolve(resource)))
 }
 

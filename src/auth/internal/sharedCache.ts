@@ -11,12 +11,11 @@ export interface SharedCache<A, E> {
   readonly invalidate: (key: string) => Effect.Effect<void>
 }
 
-export const make = <A, E>(options: {
-  readonly timeToLive: Duration.DurationInput
-  readonly capacity?: number | undefined
-}): SharedCache<A, E> => {
-  const timeToLiveMillis = Duration.toMillis(options.timeToLive)
-  const kept = Recent.make<{ readonly value: A; readonly expiresAt: number }>(options.capacity ?? 1024)
+const capacity = 1024
+
+export const make = <A, E>(timeToLive: Duration.DurationInput): SharedCache<A, E> => {
+  const timeToLiveMillis = Duration.toMillis(timeToLive)
+  const kept = Recent.make<{ readonly value: A; readonly expiresAt: number }>(capacity)
   const flights = SingleFlight.make<A>()
   // Of any key: what was on its way meanwhile is got once more, which costs little and happens seldom.
   let invalidations = 0

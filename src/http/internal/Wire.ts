@@ -58,7 +58,6 @@ export interface WireResponse {
 
 /** @internal */
 export interface WireOptions {
-  readonly followRedirects?: boolean | undefined
   readonly maxRedirects?: number | undefined
   /** Together with `headersTimeout` the time without any progress until the answer's headers are there; a generic client cannot tell the two apart. */
   readonly connectTimeout?: Duration.DurationInput | undefined
@@ -71,12 +70,8 @@ export interface WireOptions {
   readonly propagateTrace?: boolean | undefined
   /** A reason to refuse a redirect that the address policy would let pass. */
   readonly allowRedirect?: ((from: URL, to: URL) => string | undefined) | undefined
-  /** Lets servers redirect to internal addresses. */
-  readonly allowInternal?: boolean | undefined
   /** How names are looked up for the address policy, instead of the resolver in the context. */
   readonly resolver?: AddressPolicy.CheckOptions["resolver"]
-  /** For `FetchHttpClient`; `redirect: "follow"` for runtimes that hide redirects. */
-  readonly requestInit?: RequestInit | undefined
 }
 
 /** @internal */
@@ -107,8 +102,7 @@ const settingsOf = (request: WireRequest, options: WireOptions): Exchange.Settin
     Duration.toMillis(options.connectTimeout ?? defaultConnectTimeout) +
     Duration.toMillis(options.headersTimeout ?? defaultHeadersTimeout(request.method)),
   idleMillis: Duration.toMillis(options.idleTimeout ?? defaultIdleTimeout),
-  propagateTrace: options.propagateTrace ?? false,
-  requestInit: options.requestInit
+  propagateTrace: options.propagateTrace ?? false
 })
 
 const lowerCase = (headers: Readonly<Record<string, string>>) =>
@@ -131,23 +125,11 @@ const outgoing = (request: WireRequest, options: WireOptions): Exchange.Outgoing
 })
 
 const refused = (request: Exchange.Outgoing, target: string, reason: string): RedirectRefused =>
-  new RedirectRefused({
-    registry: request.context.registry,
-    repository: request.context.repository,
-    operation: request.context.operation,
-    method: request.method,
-    url: sanitizeUrl(request.url),
-    target: sanitizeUrl(target),
-    reason
-  })
+  new RedirectRefused({ ...Exchange.named(request), target: sanitizeUrl(target), reason })
 
 const badUrl = (request: Exchange.Outgoing): TransportError =>
   new TransportError({
-    registry: request.context.registry,
-    repository: request.context.repository,
-    operation: request.context.operation,
-    method: request.method,
-    url: sanitizeUrl(request.url),
+    ...Exchange.named(request),
     reason: "protocol",
     detail: "not an absolute http or https URL",
     retryable: false
@@ -173,7 +155,7 @@ const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, ori
 /** Why the redirect may not be followed, or `undefined`. */
 const policy = (from: URL, to: URL, options: WireOptions): Effect.Effect<string | undefined> =>
   Effect.map(
-    AddressPolicy.check(from, to, { allowInternal: options.allowInternal ?? false, resolver: options.resolver }),
+    AddressPolicy.check(from, to, { allowInternal: false, resolver: options.resolver }),
     (reason) => reason ?? options.allowRedirect?.(from, to)
   )
 
@@ -194,8 +176,7 @@ const follow = (
       seen.add(`${request.method} ${from.href}`)
       const exchange = yield* Exchange.open(means, request, from, hops === 0 ? settings : { ...settings, propagateTrace: false }, scope)
       const location = exchange.headers["location"]
-      if (options.followRedirects === false || !Redirect.isRedirect(exchange.status, location))
-        return responseOf(exchange, request, from.origin)
+      if (!Redirect.isRedirect(exchange.status, location)) return responseOf(exchange, request, from.origin)
       yield* exchange.body.discard
       const to = Redirect.target(location, from)
       if (to === undefined) return yield* refused(request, location, "not a URL")

@@ -48,7 +48,6 @@ export interface Settings {
   readonly answerMillis: number
   readonly idleMillis: number
   readonly propagateTrace: boolean
-  readonly requestInit: RequestInit | undefined
 }
 
 /** What all exchanges of a wire are made with. @internal */
@@ -73,13 +72,18 @@ const secretsOf = (headers: Readonly<Record<string, string>>): ReadonlyArray<str
     return value === undefined ? [] : [value, value.slice(value.indexOf(" ") + 1)].filter((secret) => secret.length > 3)
   })
 
+/** The request as errors name it. @internal */
+export const named = ({ context, method, url }: Outgoing) => ({
+  registry: context.registry,
+  repository: context.repository,
+  operation: context.operation,
+  method,
+  url: sanitizeUrl(url)
+})
+
 const errorOf = (request: Outgoing, failure: Failure.Failure): TransportError =>
   new TransportError({
-    registry: request.context.registry,
-    repository: request.context.repository,
-    operation: request.context.operation,
-    method: request.method,
-    url: sanitizeUrl(request.url),
+    ...named(request),
     reason: failure.reason,
     detail: sanitizeText(failure.detail, secretsOf(request.headers)).slice(0, 500),
     retryable: failure.retryable
@@ -150,11 +154,10 @@ const spanOptions = ({ method, url }: Outgoing, parsed: URL): Tracer.SpanOptions
 
 /**
  * What the platform's client finds in the fiber it runs in. Its tracer and its propagation are off: they record signed URLs and tell third
- * parties about us.
+ * parties about us; and redirects are ours to follow.
  */
-const surroundings = (requestInit: RequestInit | undefined) => (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) => {
-  const init: RequestInit = { redirect: "manual", ...requestInit }
-  const context = Context.add(FiberRefs.getOrDefault(refs, FiberRef.currentContext), FetchHttpClient.RequestInit, init)
+const surroundings = (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) => {
+  const context = Context.add(FiberRefs.getOrDefault(refs, FiberRef.currentContext), FetchHttpClient.RequestInit, { redirect: "manual" })
   return FiberRefs.updateManyAs(refs, {
     forkAs,
     entries: [
@@ -190,7 +193,7 @@ const answer = (
     if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent), settings.answerMillis, onExit, onOverdue)
     return Watchdog.guard(
       watchdog,
-      () => forks.fork(client.execute(sent), { updateRefs: surroundings(settings.requestInit) }),
+      () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
       settings.answerMillis,
       onExit,
       onOverdue,
@@ -201,7 +204,7 @@ const answer = (
 /** A browser gives an opaque answer to a redirect it was told not to follow. */
 const hiddenAnswer: Failure.Failure = {
   reason: "protocol",
-  detail: "this runtime hides redirects; let its fetch follow them (redirect: follow)",
+  detail: 'this runtime hides redirects; let it follow them (FetchRegistry: redirects: "follow")',
   retryable: false
 }
 

@@ -72,8 +72,7 @@ const makePost = (clock: Clock.Clock, shortestMillis: number, stop: (post: Post)
   return post
 }
 
-/** @internal */
-export const patrol = (clock: Clock.Clock): Patrol => {
+const patrol = (clock: Clock.Clock): Patrol => {
   const posts = new Set<Post>()
   let timer: Fiber.RuntimeFiber<never> | undefined
   let nextRound = Number.POSITIVE_INFINITY
