@@ -11,7 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as ProxyConnections from "./internal/proxyConnections.ts"
@@ -109,6 +109,6 @@ const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): U
   }
   return Option.match(ProxyRules.proxyFor(origin, proxies), {
     onNone: () => new Undici.Pool(origin, { ...pool, connect }),
-    onSome: (uri) => ProxyConnections.make({ proxy: new URL(Redacted.value(uri)), origin, connectTimeoutMillis, pool, connect })
+    onSome: (proxy) => ProxyConnections.make({ proxy, origin, connectTimeoutMillis, pool, connect })
   })
 }

@@ -1,11 +1,13 @@
 import * as Http from "node:http"
 import * as Net from "node:net"
+import { inspect } from "node:util"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Wire from "../../src/http/internal/Wire.ts"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as ProxyRules from "../../src/node/internal/proxyRules.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
@@ -198,12 +200,35 @@ describe("Dispatcher", () => {
     it.scopedLive("fail the request when the proxy refuses or cannot be a proxy", () =>
       Effect.gen(function* () {
         const hangingUp = yield* LocalServer.make((_, response) => response.end())
-        const bad = [hangingUp.origin, `http://${(yield* refusingProxy).authority}`, "socks5://127.0.0.1:1", "http://[bad"]
-        for (const proxy of bad) {
+        for (const proxy of [hangingUp.origin, `http://${(yield* refusingProxy).authority}`]) {
           const http = yield* client({ proxy: { https: Redacted.make(proxy) } })
           const error = yield* Effect.flip(http.get("https://registry.test/"))
           assert.strictEqual(error._tag, "RequestError")
         }
+      })
+    )
+
+    it.scopedLive("that are none are told as such, without their password", () =>
+      Effect.gen(function* () {
+        const failure = (proxy: string) =>
+          Effect.gen(function* () {
+            const http = yield* client({ proxy: { https: Redacted.make(proxy) } })
+            const url = "https://registry.test/"
+            const context = { registry: "registry.test", operation: "test", endpoint: "base", method: "GET", url } as const
+            const error = yield* Effect.flip(http.get(url))
+            assert.notInclude(inspect(error, { depth: 9 }), "CANARY")
+            return yield* Effect.flip(Effect.scoped(Wire.make(http).send({ method: "GET", url, headers: {}, context })))
+          })
+        assert.deepInclude(yield* failure("socks5://u:CANARY@127.0.0.1:1"), {
+          reason: "protocol",
+          retryable: false,
+          detail: "the proxy for registry.test is reached by socks5, which is not supported: http and https are"
+        })
+        assert.deepInclude(yield* failure("http://u:CANARY@[bad"), {
+          reason: "protocol",
+          retryable: false,
+          detail: "the proxy for registry.test is not a URL"
+        })
       })
     )
 

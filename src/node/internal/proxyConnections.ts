@@ -3,9 +3,11 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Net from "node:net"
 import * as Undici from "@effect/platform-node/Undici"
+import * as Redacted from "effect/Redacted"
+import * as Origin from "../../http/internal/origin.ts"
 
 export interface Settings {
-  readonly proxy: URL
+  readonly proxy: Redacted.Redacted
   readonly origin: URL
   readonly connectTimeoutMillis: number
   readonly pool: Undici.Pool.Options
@@ -15,15 +17,26 @@ export interface Settings {
 /** The proxy did not make the tunnel; a Node error, told by its code like those of sockets. */
 const refused = (message: string): Error => Object.assign(new Error(message), { code: "ERR_PROXY_TUNNEL" })
 
-/** Tunnels for https. Plain http asks the proxy for the absolute URL instead: few proxies allow tunnels to port 80. */
+/**
+ * Tunnels for https. Plain http asks the proxy for the absolute URL instead: few proxies allow tunnels to port 80. Throws, as undici expects
+ * it, when the proxy is none that can be used.
+ */
 export const make = (settings: Settings): Undici.Dispatcher => {
-  const { proxy } = settings
-  if (proxy.protocol !== "http:" && proxy.protocol !== "https:")
-    throw new TypeError(`a proxy of the kind ${proxy.protocol} is not supported`)
-  return settings.origin.protocol === "https:" ? tunnels(settings) : forwarded(settings)
+  const proxy = proxyUrl(settings)
+  return settings.origin.protocol === "https:" ? tunnels(settings, proxy) : forwarded(settings, proxy)
 }
 
-const tunnels = ({ connect, connectTimeoutMillis, origin, pool, proxy }: Settings): Undici.Dispatcher => {
+/** What is wrong is told without the text, which may hold a password. */
+const proxyUrl = ({ origin, proxy }: Settings): URL => {
+  const url = Origin.parse(Redacted.value(proxy))
+  if (url === undefined) throw unusable(`the proxy for ${origin.host} is not a URL`)
+  if (url.protocol === "http:" || url.protocol === "https:") return url
+  throw unusable(`the proxy for ${origin.host} is reached by ${url.protocol.slice(0, -1)}, which is not supported: http and https are`)
+}
+
+const unusable = (message: string): Error => Object.assign(new Error(message), { code: "ERR_INVALID_PROXY" })
+
+const tunnels = ({ connect, connectTimeoutMillis, origin, pool }: Settings, proxy: URL): Undici.Dispatcher => {
   const handshake = Undici.buildConnector(connect)
   const target = `${origin.hostname}:${origin.port === "" ? 443 : origin.port}`
   return new Undici.Pool(origin, {
@@ -62,7 +75,7 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
   asked.end()
 }
 
-const forwarded = ({ connect, origin, pool, proxy }: Settings): Undici.Dispatcher =>
+const forwarded = ({ connect, origin, pool }: Settings, proxy: URL): Undici.Dispatcher =>
   new Undici.Pool(proxy.origin, { ...pool, connect }).compose(
     (dispatch) => (options, handler) =>
       dispatch(
