@@ -161,7 +161,7 @@ describe("addressPolicy", () => {
 
   it.effect("judges literals only, without a resolver", () =>
     Effect.gen(function* () {
-      const plain = (to: string) => AddressPolicy.check(new URL("https://r.test"), new URL(to), { allowInternal: false })
+      const plain = (to: string) => AddressPolicy.check(new URL("https://r.test"), new URL(to), {})
       assert.isUndefined(yield* plain("https://rebind.test"))
       assert.strictEqual(yield* plain("https://[::1]/"), "[::1] is a loopback address")
     })

@@ -78,6 +78,13 @@ describe("origin", () => {
     assert.isFalse(same("https://r.test", "https://r.test.evil"))
   })
 
+  it("compares texts as the URLs they are", () => {
+    assert.isTrue(Origin.sameText("https://R.test:443/a", "https://r.test/b?c"))
+    assert.isFalse(Origin.sameText("https://r.test", "http://r.test"))
+    assert.isFalse(Origin.sameText("https://r.test", "/v2/"))
+    assert.isFalse(Origin.sameText("https://[", "https://r.test"))
+  })
+
   it("never throws, and canonical addresses stay canonical", () =>
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringOf(fc.constantFrom(..."a1:[].A"))), (address) => {

@@ -249,7 +249,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       from?: string | undefined
     ) {
       const none = Option.none<Redacted.Redacted>()
-      if (challenges.length === 0 || !isOwn(options.origin, from)) return none
+      if (challenges.length === 0 || !Origin.sameText(options.origin, from ?? options.origin)) return none
       const supported = challenges.filter(isSupported)
       if (supported.length > 0) known = supported
       if (known.length === 0) {
@@ -276,10 +276,3 @@ const nextScopes = (held: ReadonlyArray<string>, wanted: ReadonlyArray<string>, 
   error === "insufficient_scope" && wanted.length > 0 && held.length > 1 && TokenScope.covers(held, wanted)
     ? TokenScope.merge([], wanted)
     : TokenScope.merge(held, wanted)
-
-const isOwn = (origin: string, from: string | undefined): boolean => {
-  if (from === undefined) return true
-  const own = Origin.parse(origin)
-  const other = Origin.parse(from)
-  return own !== undefined && other !== undefined && Origin.same(own, other)
-}

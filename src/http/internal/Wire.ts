@@ -154,10 +154,7 @@ const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, ori
 
 /** Why the redirect may not be followed, or `undefined`. */
 const policy = (from: URL, to: URL, options: WireOptions): Effect.Effect<string | undefined> =>
-  Effect.map(
-    AddressPolicy.check(from, to, { allowInternal: false, resolver: options.resolver }),
-    (reason) => reason ?? options.allowRedirect?.(from, to)
-  )
+  Effect.map(AddressPolicy.check(from, to, { resolver: options.resolver }), (reason) => reason ?? options.allowRedirect?.(from, to))
 
 const follow = (
   means: Exchange.Means,

@@ -23,7 +23,7 @@ export class NameResolver extends Context.Reference<NameResolver>()("effect-oci/
 /** @internal */
 export interface CheckOptions {
   /** Asks about the schemes only. */
-  readonly allowInternal: boolean
+  readonly allowInternal?: boolean | undefined
   /** Instead of the one in the context. */
   readonly resolver?: Context.Tag.Service<NameResolver> | undefined
 }
@@ -137,7 +137,7 @@ const reaches = (resolve: Resolve | undefined, host: string): Effect.Effect<Read
 /** Like `refusal`, and looks names up when there is a `NameResolver`. @internal */
 export const check = (from: URL, to: URL, options: CheckOptions): Effect.Effect<string | undefined> => {
   const reason = schemeRefusal(from, to)
-  if (reason !== undefined || options.allowInternal || from.hostname === to.hostname) return Effect.succeed(reason)
+  if (reason !== undefined || options.allowInternal === true || from.hostname === to.hostname) return Effect.succeed(reason)
   const resolver = options.resolver === undefined ? NameResolver : Effect.succeed(options.resolver)
   return Effect.flatMap(resolver, ({ resolve }) =>
     Effect.flatMap(reaches(resolve, to.hostname), (targets) => {

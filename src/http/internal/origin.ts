@@ -16,6 +16,14 @@ export const parse = (url: string, base?: string | URL): URL | undefined => {
 /** Whether both URLs have the same scheme, host and effective port. @internal */
 export const same = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host
 
+/** `same` for texts; one that is no URL leads nowhere. @internal */
+export const sameText = (a: string, b: string): boolean => {
+  if (a === b) return true
+  const from = parse(a)
+  const to = parse(b)
+  return from !== undefined && to !== undefined && same(from, to)
+}
+
 const defaultPorts: Readonly<Record<string, string>> = { http: "80", https: "443" }
 
 const numeric = /^[0-9]*$/

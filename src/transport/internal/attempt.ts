@@ -8,7 +8,7 @@ import * as PullStream from "../../http/internal/pullStream.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
-import { type Connection, type Endpoint, isFrom } from "./endpoint.ts"
+import type { Connection, Endpoint } from "./endpoint.ts"
 import { enterIn, type HostGate, type Pass } from "./hostGate.ts"
 import type { Heard, TransportRequest } from "./message.ts"
 import { challengesOf } from "./ping.ts"
@@ -20,11 +20,7 @@ const maxAnswers = 3
 
 /** The URL a path stands for, and whether it is the endpoint's own, to which credentials may go. */
 const target = (connection: Connection, endpoint: Endpoint, path: string): { readonly url: string; readonly own: boolean } => {
-  if (!path.startsWith("/")) {
-    const to = Origin.parse(path)
-    const home = Origin.parse(connection.origin)
-    return { url: path, own: to !== undefined && home !== undefined && Origin.same(home, to) }
-  }
+  if (!path.startsWith("/")) return { url: path, own: Origin.sameText(connection.origin, path) }
   const url = `${connection.origin}${connection.prefix}${path}`
   if (endpoint.mirror?.proxy !== true) return { url, own: true }
   return { url: `${url}${path.includes("?") ? "&" : "?"}ns=${encodeURIComponent(endpoint.registry)}`, own: true }
@@ -59,7 +55,8 @@ const paced = (response: WireResponse, { moving, leave }: Pass): WireResponse =>
 })
 
 /**
- * One request and, after a 401 that can be answered, one more. What can be answered is for the authenticator to say.
+ * One request and, after each 401 that can be answered, one more, `maxAnswers` of them at most. What can be answered is for the authenticator
+ * to say.
  *
  * @internal
  */
@@ -103,7 +100,7 @@ export const attempt = Effect.fnUntraced(function* (
       context,
       authorizations: sent.flatMap(Option.toArray),
       retryAfter: yield* RetryAfter.of(response.headers),
-      direct: isFrom(origin, response)
+      direct: Origin.sameText(origin, response.origin)
     }
     return heard
   })

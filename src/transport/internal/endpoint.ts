@@ -10,7 +10,7 @@ import type * as TokenCache from "../../auth/TokenCache.ts"
 import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
-import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
+import type { Wire } from "../../http/internal/Wire.ts"
 import * as Reference from "../../model/Reference.ts"
 import type { RedirectRefused, RequestContext, TransportError } from "../../model/RegistryError.ts"
 import type { HostSettings, Mirror } from "../RegistryHosts.ts"
@@ -75,14 +75,6 @@ export interface Options {
   readonly policy: RetryPolicy.Service
 }
 
-/** Whether an answer came from an origin and not from where that redirects to. @internal */
-export const isFrom = (origin: string, response: WireResponse): boolean => {
-  if (origin === response.origin) return true
-  const own = Origin.parse(origin)
-  const other = Origin.parse(response.origin)
-  return own !== undefined && other !== undefined && Origin.same(own, other)
-}
-
 const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
   const { apiHost, gate, host, policy, prefix, registry, settings } = options
   const contextOf = (scheme: Ping.Scheme): RequestContext => ({
@@ -110,7 +102,7 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
       context: contextOf(scheme),
       authorizations: [],
       retryAfter: yield* RetryAfter.of(response.headers),
-      direct: isFrom(`${scheme}://${apiHost}`, response)
+      direct: Origin.sameText(`${scheme}://${apiHost}`, response.origin)
     }
     return heard
   })

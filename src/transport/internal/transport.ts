@@ -61,7 +61,7 @@ const mayLead = Effect.fnUntraced(function* (
   const from = Origin.parse(connection.origin)
   const to = request.path.startsWith("/") ? undefined : Origin.parse(request.path)
   if (from === undefined || to === undefined) return
-  const reason = yield* AddressPolicy.check(from, to, { allowInternal: false, resolver })
+  const reason = yield* AddressPolicy.check(from, to, { resolver })
   if (reason === undefined) return
   const { method, operation, registry, repository } = request
   const target = sanitizeUrl(to.href)
