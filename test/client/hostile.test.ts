@@ -1,7 +1,5 @@
 /** Servers that mean harm: whatever they send ends in an error with a name, after so many bytes and requests, and leaves no memory behind. */
 import type { Socket } from "node:net"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -15,6 +13,7 @@ import * as Fault from "../../src/testing/Fault.ts"
 import type * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as Content from "../support/Content.ts"
+import * as Memory from "../support/Memory.ts"
 import * as Tcp from "../support/Tcp.ts"
 import * as World from "../support/World.ts"
 
@@ -25,15 +24,6 @@ const reference = Reference.withTag(repository, Reference.Tag.make("v1"))
 const blob = Content.describeBytes(new Uint8Array(1000).fill(7))
 
 // --- measuring ---
-
-setFlagsFromString("--expose-gc")
-const collectGarbage: () => void = runInNewContext("gc")
-
-const memoryInUse = () => {
-  collectGarbage()
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 const report: Array<string> = []
 
@@ -336,9 +326,9 @@ describe("hostile servers", () => {
         report.push(yield* suffer(attack, name))
         // What the engine keeps of the last one, such as the last match of an expression, it keeps once.
         for (let round = 0; round < 2; round++) yield* suffer(attack, name)
-        const before = memoryInUse()
+        const before = Memory.bytesInUse()
         for (let round = 0; round < 3; round++) yield* suffer(attack, name)
-        assert.isBelow(memoryInUse() - before, 8 * MiB, "memory that stays in use")
+        assert.isBelow(Memory.bytesInUse() - before, 8 * MiB, "memory that stays in use")
       })
     )
   }
@@ -359,13 +349,13 @@ const overSockets = (answer: (socket: Socket) => void) =>
   Effect.gen(function* () {
     const host = yield* Tcp.serve((socket) => socket.once("data", () => answer(socket)))
     const place = yield* Reference.parseRepository(`${host}/acme/app`)
-    const before = memoryInUse()
+    const before = Memory.bytesInUse()
     const exit = yield* Effect.exit(
       Effect.flatMap(RegistryClient.RegistryClient, (client) => getAt(client, place)).pipe(
         Effect.provide(NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous, retry: { schedule: Schedule.stop } }))
       )
     )
-    assert.isBelow(memoryInUse() - before, 16 * MiB)
+    assert.isBelow(Memory.bytesInUse() - before, 16 * MiB)
     return World.outcomeOf(exit)
   })
 

@@ -20,6 +20,7 @@ import type * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as Registries from "../support/Registries.ts"
+import * as Setting from "../support/Setting.ts"
 import { throughTime } from "../support/World.ts"
 
 const targetHosts = ["a.test", "b.test", "c.test", "d.test", "e.test"]
@@ -528,6 +529,6 @@ describe("Copy.copyToMany", () => {
           })
         )
       ),
-    { fastCheck: { numRuns: Number(process.env["OCI_FAN_OUT_RUNS"] ?? 4) }, timeout: 600_000 }
+    { fastCheck: { numRuns: Setting.number("OCI_FAN_OUT_RUNS", 4) }, timeout: 600_000 }
   )
 })

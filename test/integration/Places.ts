@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type * as ContentStore from "../../src/content/ContentStore.ts"
-import type * as RemoteRepository from "../../src/content/RemoteRepository.ts"
+import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
 import type * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
@@ -16,6 +16,9 @@ import * as Reference from "../../src/model/Reference.ts"
 import type * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import * as Images from "./Images.ts"
+
+export const repositoryAt = (host: string, name: string) =>
+  Effect.flatMap(Reference.parseRepository(`${host}/${name}`), RemoteRepository.make)
 
 /** Every manifest behind a reference, and every blob that is named and not there. */
 export const lookAt = Effect.fnUntraced(function* <E>(place: ContentStore.Source<E>, reference: string | Descriptor.Descriptor) {

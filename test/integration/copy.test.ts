@@ -18,7 +18,7 @@ import * as Keychain from "../../src/auth/Keychain.ts"
 import * as Archive from "../../src/content/Archive.ts"
 import type * as ContentStore from "../../src/content/ContentStore.ts"
 import * as OciLayout from "../../src/content/OciLayout.ts"
-import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
+import type * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
 import * as ImageConfig from "../../src/model/ImageConfig.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
@@ -29,17 +29,16 @@ import * as Crane from "../support/Crane.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
+import * as Setting from "../support/Setting.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import * as CopyProcess from "./CopyProcess.ts"
 import * as Images from "./Images.ts"
 import * as Places from "./Places.ts"
 import * as Samples from "./Samples.ts"
 
-const setting = (name: string, otherwise: number) => Number(process.env[`OCI_COPY_${name}`] ?? otherwise)
-
-const seed = setting("SEED", 2026)
-const interruptions = setting("INTERRUPTIONS", 8)
-const kills = setting("KILLS", 20)
+const seed = Setting.number("OCI_COPY_SEED", 2026)
+const interruptions = Setting.number("OCI_COPY_INTERRUPTIONS", 8)
+const kills = Setting.number("OCI_COPY_KILLS", 20)
 const limit = (rounds: number) => 30_000 + rounds * 5000
 
 interface Pair {
@@ -52,8 +51,6 @@ class Registries extends Context.Tag("effect-oci/test/Registries")<Registries, P
 const registries = Layer.scoped(Registries, Effect.all({ from: DockerRegistry.make(), to: DockerRegistry.make() }, { concurrency: 2 }))
 
 const live = Layer.mergeAll(registries, NodeContext.layer, NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous }))
-
-const repositoryAt = (host: string, name: string) => Effect.flatMap(Reference.parseRepository(`${host}/${name}`), RemoteRepository.make)
 
 /** What can be looked at while it is copied to. */
 interface Place extends Places.Place<Failure>, ContentStore.Target<Failure> {}
@@ -98,8 +95,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
     it.scoped("an index of indexes that share an image, byte for byte", () =>
       Effect.gen(function* () {
         const { from, to } = yield* Registries
-        const source = yield* repositoryAt(from.host, "team/nested")
-        const target = yield* repositoryAt(to.host, "mirror/nested")
+        const source = yield* Places.repositoryAt(from.host, "team/nested")
+        const target = yield* Places.repositoryAt(to.host, "mirror/nested")
         const index = yield* Samples.pushNested(source, "v1")
         const result = yield* Copy.copy(source, "v1", target)
         assert.strictEqual(result.descriptor.digest, index.digest)
@@ -114,8 +111,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
     it.scoped("60 layers within the budget of requests; again with one request at each end", () =>
       Effect.gen(function* () {
         const { from, to } = yield* Registries
-        const source = yield* repositoryAt(from.host, "team/layers")
-        const target = yield* repositoryAt(to.host, "mirror/layers")
+        const source = yield* Places.repositoryAt(from.host, "team/layers")
+        const target = yield* Places.repositoryAt(to.host, "mirror/layers")
         yield* Samples.pushImage(source, { layers: 60, tag: "v1" })
         const copied = yield* Places.asked(from, Places.asked(to, Copy.copy(source, "v1", target)))
         assert.deepInclude(copied.result.result, { unchanged: false, manifests: 1, blobs: 61, skipped: 0 })
@@ -132,8 +129,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
       Effect.gen(function* () {
         const { from, to } = yield* Registries
         const folder = yield* Folder.temporary("round-trip")
-        const source = yield* repositoryAt(from.host, "team/round")
-        const target = yield* repositoryAt(to.host, "mirror/round")
+        const source = yield* Places.repositoryAt(from.host, "team/round")
+        const target = yield* Places.repositoryAt(to.host, "mirror/round")
         const { digest } = yield* Samples.pushImage(source, { layers: 4, tag: "v1" })
         const original = yield* Images.pull(Reference.withDigest(source.repository, digest))
 
@@ -182,8 +179,8 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
       Effect.gen(function* () {
         const { from, to } = yield* Registries
         const folder = yield* Folder.temporary("index")
-        const source = yield* repositoryAt(from.host, "team/index")
-        const target = yield* repositoryAt(to.host, "mirror/index")
+        const source = yield* Places.repositoryAt(from.host, "team/index")
+        const target = yield* Places.repositoryAt(to.host, "mirror/index")
         const { digest } = yield* Samples.pushNested(source, "v1")
         const layout = yield* OciLayout.create(Path.join(folder, "layout"))
         yield* Copy.copy(source, "v1", layout)
@@ -203,14 +200,14 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
       Effect.gen(function* () {
         const { from, to } = yield* Registries
         const folder = yield* Folder.temporary("layouts")
-        const source = yield* repositoryAt(from.host, "team/layout")
+        const source = yield* Places.repositoryAt(from.host, "team/layout")
         const { digest } = yield* Samples.pushFlat(source, "v1")
 
         const ours = Path.join(folder, "ours")
         const layout = yield* OciLayout.create(ours)
         yield* Copy.copy(source, "v1", layout)
         yield* Skopeo.copy(`oci:${ours}:v1`, `docker://${to.host}/by/skopeo:v1`)
-        const bySkopeo = yield* repositoryAt(to.host, "by/skopeo")
+        const bySkopeo = yield* Places.repositoryAt(to.host, "by/skopeo")
         yield* Places.assertSameForSkopeo(source, bySkopeo, "v1")
         yield* Places.assertSameBlobs(source, bySkopeo, "v1")
 
@@ -218,7 +215,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
         yield* Skopeo.copy(`docker://${source.label}:v1`, `oci:${theirs}:v1`)
         const opened = yield* OciLayout.open(theirs)
         assert.strictEqual((yield* opened.resolve("v1")).digest, digest)
-        const byUs = yield* repositoryAt(to.host, "by/us")
+        const byUs = yield* Places.repositoryAt(to.host, "by/us")
         yield* Copy.copy(opened, "v1", byUs)
         yield* Places.assertSameForSkopeo(source, byUs, "v1")
         yield* Places.assertSameBlobs(source, byUs, "v1")
@@ -230,11 +227,11 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
       () =>
         Effect.gen(function* () {
           const { from, to } = yield* Registries
-          const source = yield* repositoryAt(from.host, "team/interrupted")
+          const source = yield* Places.repositoryAt(from.host, "team/interrupted")
           const { digest } = yield* Samples.pushNested(source, "v1")
           const { digest: old } = yield* Samples.pushImage(source, { layers: 2, tag: "old" })
           const folder = yield* Folder.temporary("interrupted")
-          const events = yield* countEvents(source, yield* repositoryAt(to.host, "mirror/counted"))
+          const events = yield* countEvents(source, yield* Places.repositoryAt(to.host, "mirror/counted"))
           let interrupted = 0
           let looks = 0
           const onLook = () => {
@@ -256,7 +253,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
           })
 
           for (const [at, moment] of (yield* moments(interruptions, events)).entries()) {
-            if (at % 2 === 0) yield* round(yield* repositoryAt(to.host, `mirror/interrupted-${at}`), moment)
+            if (at % 2 === 0) yield* round(yield* Places.repositoryAt(to.host, `mirror/interrupted-${at}`), moment)
             else yield* round(yield* OciLayout.create(Path.join(folder, String(at))), moment)
           }
           assert.isAtLeast(interrupted, interruptions / 2)
@@ -270,7 +267,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
       () =>
         Effect.gen(function* () {
           const { from, to } = yield* Registries
-          const source = yield* repositoryAt(from.host, "team/killed")
+          const source = yield* Places.repositoryAt(from.host, "team/killed")
           yield* Samples.pushNested(source, "v1", { sharedLayers: 6, layerBytes: 100_000 })
           yield* Samples.pushFlat(source, "v2")
           yield* Samples.pushImage(source, { layers: 10, tag: "v3" })
@@ -285,7 +282,7 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("Cop
           const open = Effect.fnUntraced(function* (at: number, name: string) {
             // A process that was killed leaves its lock behind, which shows no sign of life.
             const inLayout = OciLayout.create(Path.join(folder, name), { lockExpiry: "200 millis" })
-            const target: Place = at % 2 === 0 ? yield* repositoryAt(to.host, `mirror/killed-${name}`) : yield* inLayout
+            const target: Place = at % 2 === 0 ? yield* Places.repositoryAt(to.host, `mirror/killed-${name}`) : yield* inLayout
             return target
           })
           const tagsOf = (at: number) => (at % 4 < 2 ? ["v1"] : ["v1", "v2", "v3"])

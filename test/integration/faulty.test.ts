@@ -17,28 +17,27 @@ import * as Credentials from "../../src/auth/Credentials.ts"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import type * as ContentStore from "../../src/content/ContentStore.ts"
 import * as OciLayout from "../../src/content/OciLayout.ts"
-import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
+import type * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
-import * as RegistryServer from "../../src/testing/RegistryServer.ts"
-import * as RegistryStorage from "../../src/testing/RegistryStorage.ts"
 import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
 import * as DirImage from "../support/DirImage.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as FaultyFront from "../support/FaultyFront.ts"
 import * as Folder from "../support/Folder.ts"
+import * as FolderServer from "../support/FolderServer.ts"
 import * as Program from "../support/Program.ts"
+import * as Setting from "../support/Setting.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import * as TokenServer from "../support/TokenServer.ts"
 import * as Images from "./Images.ts"
+import * as Places from "./Places.ts"
 
-const setting = (name: string, otherwise: number) => Number(process.env[`OCI_FAULTY_${name}`] ?? otherwise)
-
-const seed = setting("SEED", 2026)
-const layerBytes = setting("LAYER_BYTES", 128 * 1024)
+const seed = Setting.number("OCI_FAULTY_SEED", 2026)
+const layerBytes = Setting.number("OCI_FAULTY_LAYER_BYTES", 128 * 1024)
 const layers = 60
 const timeout = 240_000 + (layers * layerBytes) / 1000
 
@@ -57,7 +56,7 @@ const image = DirImage.fromLayers(Array.from({ length: layers }, (_, layer) => n
 
 /** For the registry that has to be sent more. */
 const smallImage = DirImage.fromLayers(
-  Array.from({ length: Math.min(layers, setting("FORGETFUL_LAYERS", 12)) }, (_, layer) => noise(layer))
+  Array.from({ length: Math.min(layers, Setting.number("OCI_FAULTY_FORGETFUL_LAYERS", 12)) }, (_, layer) => noise(layer))
 )
 
 const bytesOf = ({ blobs }: DirImage.DirImage) => [...blobs.values()].reduce((sum, { length }) => sum + length, 0)
@@ -81,7 +80,7 @@ const clientFor = (...hosts: ReadonlyArray<string>) =>
     hosts: { "*": { concurrency: jobs } }
   })
 
-const repositoryAt = (host: string) => Effect.flatMap(Reference.parseRepository(`${host}/${repository}`), RemoteRepository.make)
+const repositoryAt = (host: string) => Places.repositoryAt(host, repository)
 
 const copy = <E>(from: RemoteRepository.RemoteRepository, to: ContentStore.Target<E>, name = tag) => Copy.copy(from, name, to, { jobs })
 
@@ -146,12 +145,9 @@ const sourceOf = Effect.fnUntraced(function* (lifeSeconds: number, given: Faulty
 
 /** Our own registry, which keeps what it has of an upload that breaks; its tokens come by the same way. */
 const ourRegistry = Effect.fnUntraced(function* (lifeSeconds: number, given: FaultyFront.Faults) {
-  const storage = RegistryStorage.layerFolder(yield* Folder.temporary("storage"))
   const auth = RegistryOptions.bearer({ users: { [login.username]: login }, expiresIn: Duration.seconds(lifeSeconds) })
-  const server = yield* Layer.build(
-    RegistryServer.layerWithoutStorage({ auth }).pipe(Layer.provide(storage), Layer.provide(NodeContext.layer))
-  )
-  const { host } = new URL(Context.get(server, RegistryServer.RegistryServer).url)
+  const { url } = yield* FolderServer.make({ auth })
+  const { host } = new URL(url)
   const place: Place = { direct: host, front: (salt) => FaultyFront.make({ target: host, seed: seed + salt, faults: given }) }
   return place
 })
@@ -192,18 +188,11 @@ const assertSuffered = (tally: FaultyFront.Tally) => {
   about(tally.cutUploads, tally.uploads, faults.cutUploads)
 }
 
-const assertSame = (given: DirImage.DirImage, wanted: DirImage.DirImage) => {
-  assert.strictEqual(given.digest, wanted.digest)
-  assert.deepStrictEqual(Buffer.from(given.manifest), Buffer.from(wanted.manifest))
-  assert.deepStrictEqual([...given.blobs.keys()].sort(), [...wanted.blobs.keys()].sort())
-  for (const [digest, bytes] of wanted.blobs) assert.isTrue(Buffer.from(bytes).equals(given.blobs.get(digest) ?? Buffer.of()), digest)
-}
-
 /** What a registry holds in the end, asked without a front. */
 const assertStored = (host: string, name = tag, wanted = image) =>
   Effect.flatMap(Reference.parse(`${host}/${repository}:${name}`), Images.pull).pipe(
     Effect.provide(clientFor(host)),
-    Effect.map((given) => assertSame(given, wanted))
+    Effect.map((given) => DirImage.assertSame(given, wanted))
   )
 
 /** Reads the image with all its blobs. */
@@ -214,7 +203,7 @@ const readAll = Effect.fnUntraced(function* <E>(place: ContentStore.Source<E>) {
     (blob) => Effect.map(Stream.runCollect(place.fetchBlob(blob)), (bytes) => [String(blob.digest), Buffer.concat([...bytes])] as const),
     { concurrency: jobs }
   )
-  assertSame({ manifest: manifest.bytes, mediaType: manifest.mediaType, digest: manifest.digest, blobs: new Map(blobs) }, image)
+  DirImage.assertSame({ manifest: manifest.bytes, mediaType: manifest.mediaType, digest: manifest.digest, blobs: new Map(blobs) }, image)
 })
 
 const concurrent = { timeout, concurrent: true }

@@ -10,47 +10,42 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Keychain from "../../src/auth/Keychain.ts"
-import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
-import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as Content from "../support/Content.ts"
 import * as Crane from "../support/Crane.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Program from "../support/Program.ts"
+import * as Setting from "../support/Setting.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import * as CopyProcess from "./CopyProcess.ts"
 import * as Places from "./Places.ts"
 import * as Samples from "./Samples.ts"
 
-const setting = (name: string, otherwise: number) => Number(process.env[`OCI_COPY_${name}`] ?? otherwise)
-
-const layerBytes = setting("LAYER_BYTES", 64 * Content.MiB)
-const imageBytes = setting("BYTES", 128 * Content.MiB)
+const layerBytes = Setting.number("OCI_COPY_LAYER_BYTES", 64 * Content.MiB)
+const imageBytes = Setting.number("OCI_COPY_BYTES", 128 * Content.MiB)
 const layers = 8
 const maxPeakRssBytes = 250 * Content.MiB
 const timeoutFor = (sizeBytes: number) => 60_000 + (sizeBytes / Content.MiB) * 300
-
-const inMebibytes = (bytes: number) => `${(bytes / Content.MiB).toFixed(1)} MiB`
 
 /** Both registries keep a copy in the folder for temporary files. */
 const requireSpace = Effect.fnUntraced(function* (sizeBytes: number) {
   const { bavail, bsize } = yield* Effect.promise(() => statfs(tmpdir()))
   const needed = 3 * sizeBytes
-  assert.isAbove(bavail * bsize, needed, `${tmpdir()} needs ${inMebibytes(needed)}`)
+  assert.isAbove(bavail * bsize, needed, `${tmpdir()} needs ${Content.inMebibytes(needed)}`)
 })
-
-const repositoryAt = (host: string, name: string) => Effect.flatMap(Reference.parseRepository(`${host}/${name}`), RemoteRepository.make)
 
 /** An image copied by a process of its own, in little memory, from one registry to another. */
 const copied = Effect.fnUntraced(function* (layerSizes: ReadonlyArray<number>) {
   yield* requireSpace(layerSizes.reduce((sum, size) => sum + size))
   const registries = yield* Effect.all({ from: DockerRegistry.make(), to: DockerRegistry.make() }, { concurrency: 2 })
-  const source = yield* repositoryAt(registries.from.host, "team/large")
-  const target = yield* repositoryAt(registries.to.host, "mirror/large")
+  const source = yield* Places.repositoryAt(registries.from.host, "team/large")
+  const target = yield* Places.repositoryAt(registries.to.host, "mirror/large")
   const manifest = yield* Samples.pushLarge(source, "v1", layerSizes)
   const { completeBytes, done, millis, peakRssBytes } = yield* CopyProcess.run({ from: source.label, to: target.label, tags: ["v1"] })
-  yield* Console.log(`${layerSizes.length} layers, ${inMebibytes(completeBytes)} in ${millis} ms, peak memory ${inMebibytes(peakRssBytes)}`)
+  yield* Console.log(
+    `${layerSizes.length} layers, ${Content.inMebibytes(completeBytes)} in ${millis} ms, peak memory ${Content.inMebibytes(peakRssBytes)}`
+  )
   assert.strictEqual((yield* target.resolve("v1")).digest, manifest.digest)
   assert.strictEqual(done, layerSizes.length + 2)
   assert.isBelow(peakRssBytes, maxPeakRssBytes)

@@ -14,29 +14,13 @@ import * as Skopeo from "../support/Skopeo.ts"
 const login = { username: "alice", password: "wonder:land" }
 const user = ["--user", `${login.username}:${login.password}`]
 
-const newImage = (folder: string) =>
-  Effect.gen(function* () {
-    const image = DirImage.fromLayers([randomBytes(3_000_000), randomBytes(10)])
-    const path = Path.join(folder, "in")
-    yield* DirImage.write(path, image)
-    return { image, path }
-  })
-
-const sameImage = (folder: string, image: DirImage.DirImage) =>
-  Effect.map(DirImage.read(folder), (back) => {
-    assert.strictEqual(back.digest, image.digest)
-    assert.deepStrictEqual([...back.blobs.keys()].sort(), [...image.blobs.keys()].sort())
-  })
-
 /** Pushes with skopeo and pulls again; every byte comes back. */
 const roundTrip = (host: string, options: Skopeo.Options = {}) =>
   Effect.gen(function* () {
-    const folder = yield* Folder.temporary("serve")
-    const { image, path } = yield* newImage(folder)
-    const remote = `docker://${host}/team/app:1.0`
-    yield* Skopeo.copy(`dir:${path}`, remote, options)
-    yield* Skopeo.copy(remote, `dir:${Path.join(folder, "out")}`, options)
-    yield* sameImage(Path.join(folder, "out"), image)
+    const image = DirImage.fromLayers([randomBytes(3_000_000), randomBytes(10)])
+    const reference = `${host}/team/app:1.0`
+    yield* Skopeo.push(image, reference, options)
+    DirImage.assertSame(yield* Skopeo.pull(reference, options), image)
     return image
   })
 
@@ -58,9 +42,7 @@ describe.skipIf(!Program.available(Skopeo.program))("npm run serve", () => {
       assert.strictEqual(yield* first.stop("SIGINT"), interrupted)
 
       const second = yield* Serve.start(["--dir", folder])
-      const back = yield* Folder.temporary("serve-back")
-      yield* Skopeo.copy(`docker://${second.host}/team/app:1.0`, `dir:${Path.join(back, "out")}`)
-      yield* sameImage(Path.join(back, "out"), image)
+      DirImage.assertSame(yield* Skopeo.pull(`${second.host}/team/app:1.0`), image)
     })
   )
 

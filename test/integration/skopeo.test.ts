@@ -1,7 +1,6 @@
 /** Images that one client pushes and the other pulls: skopeo shares no code with ours. */
 import { randomBytes } from "node:crypto"
-import * as Path from "node:path"
-import { assert, describe, layer } from "@effect/vitest"
+import { describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Credentials from "../../src/auth/Credentials.ts"
@@ -10,7 +9,6 @@ import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as DirImage from "../support/DirImage.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
-import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import * as Images from "./Images.ts"
@@ -23,12 +21,6 @@ const ours = Layer.unwrapEffect(
     NodeRegistry.layerWith({ keychain: Keychain.layer({ [host]: Credentials.basic(login.username, login.password) }) })
   )
 )
-
-const assertSame = (one: DirImage.DirImage, other: DirImage.DirImage): void => {
-  assert.isTrue(Buffer.from(one.manifest).equals(other.manifest), "the manifests differ")
-  assert.deepStrictEqual([...one.blobs.keys()].sort(), [...other.blobs.keys()].sort())
-  for (const [digest, bytes] of one.blobs) assert.isTrue(Buffer.from(bytes).equals(other.blobs.get(digest) ?? Buffer.of()), digest)
-}
 
 const image = () => DirImage.fromLayers([randomBytes(3_000_000), randomBytes(70_000), randomBytes(0)])
 
@@ -44,22 +36,18 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("sko
       it.scoped("skopeo pushes, our client pulls", () =>
         Effect.gen(function* () {
           const { host } = yield* DockerRegistry.DockerRegistry
-          const folder = yield* Folder.temporary("image")
           const original = image()
-          yield* DirImage.write(folder, original)
-          yield* Skopeo.copy(`dir:${folder}`, `docker://${host}/skopeo/app:1.0`, { logins: { [host]: login } })
-          assertSame(yield* Images.pull(yield* Reference.parse(`${host}/skopeo/app:1.0`)), original)
+          yield* Skopeo.push(original, `${host}/skopeo/app:1.0`, { logins: { [host]: login } })
+          DirImage.assertSame(yield* Images.pull(yield* Reference.parse(`${host}/skopeo/app:1.0`)), original)
         })
       )
 
       it.scoped("our client pushes, skopeo pulls", () =>
         Effect.gen(function* () {
           const { host } = yield* DockerRegistry.DockerRegistry
-          const folder = Path.join(yield* Folder.temporary("image"), "out")
           const original = image()
           yield* Images.push(yield* Reference.parse(`${host}/ours/app:1.0`), original)
-          yield* Skopeo.copy(`docker://${host}/ours/app:1.0`, `dir:${folder}`, { logins: { [host]: login } })
-          assertSame(yield* DirImage.read(folder), original)
+          DirImage.assertSame(yield* Skopeo.pull(`${host}/ours/app:1.0`, { logins: { [host]: login } }), original)
         })
       )
     })

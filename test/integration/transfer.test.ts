@@ -3,7 +3,6 @@
  * `OCI_TRANSFER_BYTES=1073741824 OCI_TRANSFER_CUTS=20 OCI_TRANSFER_SEED=7`.
  */
 import * as Path from "node:path"
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import { expect, layer } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
@@ -11,26 +10,23 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import { describe } from "vitest"
-import * as RegistryServer from "../../src/testing/RegistryServer.ts"
-import * as RegistryStorage from "../../src/testing/RegistryStorage.ts"
 import * as Compiled from "../support/Compiled.ts"
 import * as Content from "../support/Content.ts"
 import * as CuttingProxy from "../support/CuttingProxy.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
-import * as Folder from "../support/Folder.ts"
+import * as FolderServer from "../support/FolderServer.ts"
 import * as Program from "../support/Program.ts"
+import * as Setting from "../support/Setting.ts"
 import type { Report } from "./transfer.ts"
 
-const setting = (name: string, otherwise: number) => Number(process.env[`OCI_TRANSFER_${name}`] ?? otherwise)
-
-const sizeBytes = setting("BYTES", 96 * Content.MiB)
-const seed = setting("SEED", 2026)
+const sizeBytes = Setting.number("OCI_TRANSFER_BYTES", 96 * Content.MiB)
+const seed = Setting.number("OCI_TRANSFER_SEED", 2026)
 const cuts = 20
 /**
  * docker-registry 2.8 forgets an upload that broke within a request, so each cut begins the push anew and the client waits longer each
  * time: 20 of them are for a run by hand.
  */
-const restarts = setting("CUTS", 5)
+const restarts = Setting.number("OCI_TRANSFER_CUTS", 5)
 const timeout = 60_000 + restarts * 5_000 + (sizeBytes / Content.MiB) * 500
 const maxPeakRssBytes = 200 * Content.MiB
 
@@ -49,10 +45,10 @@ const transfer = Effect.fnUntraced(function* (host: string, operation: "push" | 
   return report
 })
 
-const inMebibytes = (bytes: number) => `${(bytes / Content.MiB).toFixed(1)} MiB`
-
 const tell = (what: string, report: Report) =>
-  Console.log(`${what}: ${inMebibytes(report.size)} in ${report.millis} ms, peak memory ${inMebibytes(report.peakRssBytes)}`)
+  Console.log(
+    `${what}: ${Content.inMebibytes(report.size)} in ${report.millis} ms, peak memory ${Content.inMebibytes(report.peakRssBytes)}`
+  )
 
 /** A proxy that cuts connections at random offsets of what goes one way. */
 const flaky = Effect.fnUntraced(function* (target: string, direction: CuttingProxy.Direction, count: number) {
@@ -67,17 +63,12 @@ const brokenPush = Effect.fnUntraced(function* (name: string, host: string, coun
   const pushed = yield* transfer(proxy.host, "push", maxResumes)
   yield* tell(`push to ${name}, ${yield* proxy.cuts} cuts`, pushed)
   const resent = (yield* proxy.bytes("toServer")) - sizeBytes
-  yield* Console.log(`  sent again: ${inMebibytes(pushed.resentBytes)} by the client's count, ${inMebibytes(resent)} on the wire`)
+  yield* Console.log(
+    `  sent again: ${Content.inMebibytes(pushed.resentBytes)} by the client's count, ${Content.inMebibytes(resent)} on the wire`
+  )
   expect(yield* proxy.cuts).toBe(count)
   expect(yield* transfer(host, "pull", pushed.digest)).toMatchObject({ digest: pushed.digest, size: sizeBytes })
   return { ...pushed, resent }
-})
-
-/** Our registry, which keeps what came before an upload broke, with its content in files. */
-const ourServer = Effect.gen(function* () {
-  const storage = RegistryStorage.layerFolder(yield* Folder.temporary("storage"))
-  const server = yield* Layer.build(RegistryServer.layerWithoutStorage().pipe(Layer.provide(storage), Layer.provide(NodeContext.layer)))
-  return Context.get(server, RegistryServer.RegistryServer)
 })
 
 describe.skipIf(!Program.available(DockerRegistry.program))("transfer", () => {
@@ -121,7 +112,7 @@ describe.skipIf(!Program.available(DockerRegistry.program))("transfer", () => {
       `a push goes on after ${cuts} broken connections and sends little twice`,
       () =>
         Effect.gen(function* () {
-          const { host } = yield* ourServer
+          const { host } = yield* FolderServer.make()
           const { resent } = yield* brokenPush("our server", host, cuts, "")
           expect(resent).toBeLessThan(sizeBytes / 2)
         }),

@@ -1,10 +1,7 @@
 import { createHash } from "node:crypto"
 import type * as Http from "node:http"
-import * as Net from "node:net"
 import { Readable } from "node:stream"
 import { inspect } from "node:util"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -17,20 +14,19 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import { eventually, settled } from "../support/Eventually.ts"
 import * as LocalServer from "../support/LocalServer.ts"
+import * as Memory from "../support/Memory.ts"
+import * as Tcp from "../support/Tcp.ts"
 
 const MiB = 1024 * 1024
 const block = new Uint8Array(64 * 1024).fill(7)
 
 const client = (options: Dispatcher.Options = {}) => Effect.map(Dispatcher.make({ proxy: "none", ...options }), UndiciClient.make)
-
-const eventually = <E>(condition: Effect.Effect<boolean, E>) =>
-  condition.pipe(Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("10 millis") }), Effect.timeout("10 seconds"))
 
 /** A stream of `blocks` times 64 KiB that counts what was made of it. */
 const source = (blocks: number) => {
@@ -67,30 +63,6 @@ const writeAll = (response: Http.ServerResponse, blocks: number, written: { bloc
   }
   go()
 }
-
-/** A server that is given each connection as it is, for answers no HTTP library would send. */
-const rawServer = (handle: (socket: Net.Socket) => void) =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly server: Net.Server; readonly sockets: Set<Net.Socket> }>((resume) => {
-      const sockets = new Set<Net.Socket>()
-      const server = Net.createServer((socket) => {
-        sockets.add(socket)
-        socket.on("error", () => {})
-        handle(socket)
-      })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, sockets })))
-    }),
-    ({ server, sockets }) =>
-      Effect.async<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        for (const socket of sockets) socket.destroy()
-      })
-  ).pipe(
-    Effect.map(({ server }) => {
-      const address = server.address()
-      return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
-    })
-  )
 
 describe("UndiciClient", () => {
   describe("the request", () => {
@@ -322,8 +294,7 @@ describe("UndiciClient", () => {
         const server = yield* LocalServer.make((_, response) => writeAll(response, blocks, written))
         const http = yield* client()
         const response = yield* http.get(server.origin)
-        yield* Effect.sleep("300 millis")
-        assert.isBelow(written.blocks * block.byteLength, 16 * MiB)
+        assert.isBelow((yield* settled(Effect.sync(() => written.blocks))) * block.byteLength, 16 * MiB)
         const hash = createHash("sha256")
         const size = yield* Stream.runFold(response.stream, 0, (total, bytes) => {
           hash.update(bytes)
@@ -338,11 +309,11 @@ describe("UndiciClient", () => {
 
     it.scopedLive("fails as Decode when the body breaks off, after the bytes that came", () =>
       Effect.gen(function* () {
-        const origin = yield* rawServer((socket) =>
+        const host = yield* Tcp.serve((socket) =>
           socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this"))
         )
         const http = yield* client()
-        const response = yield* http.get(origin)
+        const response = yield* http.get(`http://${host}`)
         let seen = ""
         const error = yield* response.stream.pipe(
           Stream.runForEach((bytes) =>
@@ -356,7 +327,7 @@ describe("UndiciClient", () => {
         assert.strictEqual(error._tag, "ResponseError")
         assert.strictEqual(error.reason, "Decode")
         assert.match(String(Object(error.cause).code), /^UND_ERR_(SOCKET|RES_CONTENT_LENGTH_MISMATCH)$/)
-        const whole = yield* Effect.flip(Effect.flatMap(http.get(origin), (_) => _.arrayBuffer))
+        const whole = yield* Effect.flip(Effect.flatMap(http.get(`http://${host}`), (_) => _.arrayBuffer))
         assert.strictEqual(whole.reason, "Decode")
       })
     )
@@ -409,9 +380,7 @@ describe("UndiciClient", () => {
         const { execute } = yield* client()
         const { made, stream } = source(1024)
         const fiber = yield* Effect.fork(execute(HttpClientRequest.put(server.origin).pipe(HttpClientRequest.bodyStream(stream))))
-        yield* Effect.sleep("500 millis")
-        assert.isAbove(made.blocks, 0)
-        assert.isBelow(made.blocks * block.byteLength, 16 * MiB)
+        assert.isBelow((yield* settled(Effect.sync(() => made.blocks))) * block.byteLength, 16 * MiB)
         yield* Deferred.succeed(released, undefined)
         assert.strictEqual(yield* Effect.flatMap(Fiber.join(fiber), (_) => _.text), String(64 * MiB))
         assert.isTrue(made.finalized)
@@ -439,7 +408,7 @@ describe("UndiciClient", () => {
 
     it.scopedLive("returns an answer after which the server hangs up with the body unread", () =>
       Effect.gen(function* () {
-        const origin = yield* rawServer((socket) => {
+        const host = yield* Tcp.serve((socket) => {
           socket.once("data", () => {
             socket.pause()
             socket.end("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
@@ -447,7 +416,7 @@ describe("UndiciClient", () => {
         })
         const { execute } = yield* client()
         const { made, stream } = source(1024)
-        const response = yield* execute(HttpClientRequest.put(origin, { body: HttpBody.stream(stream, undefined, 64 * MiB) }))
+        const response = yield* execute(HttpClientRequest.put(`http://${host}`, { body: HttpBody.stream(stream, undefined, 64 * MiB) }))
         assert.strictEqual(response.status, 401)
         assert.strictEqual(yield* response.text, "no")
         yield* eventually(Effect.sync(() => made.finalized))
@@ -510,10 +479,10 @@ describe("UndiciClient", () => {
 
     it.scopedLive("fails, and stops the source, when the server goes away", () =>
       Effect.gen(function* () {
-        const origin = yield* rawServer((socket) => socket.once("data", () => socket.resetAndDestroy()))
+        const host = yield* Tcp.serve((socket) => socket.once("data", () => socket.resetAndDestroy()))
         const { execute } = yield* client()
         const { made, stream } = source(1024)
-        const error = yield* Effect.flip(execute(HttpClientRequest.put(origin, { body: HttpBody.stream(stream) })))
+        const error = yield* Effect.flip(execute(HttpClientRequest.put(`http://${host}`, { body: HttpBody.stream(stream) })))
         assert.strictEqual(error._tag, "RequestError")
         assert.match(String(Object(error.cause).code), /^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/)
         assert.isTrue(made.finalized)
@@ -600,8 +569,6 @@ describe("UndiciClient", () => {
 
     it.scopedLive("closes the socket of an answer that nobody has any more", () =>
       Effect.gen(function* () {
-        setFlagsFromString("--expose-gc")
-        const collectGarbage: () => void = runInNewContext("gc")
         const closed = { count: 0 }
         const server = yield* LocalServer.make((request, response) => {
           request.socket.on("close", () => {
@@ -615,7 +582,7 @@ describe("UndiciClient", () => {
         yield* Effect.promise(async () => assert.strictEqual((await Effect.runPromise(http.get(server.origin))).status, 200))
         yield* eventually(
           Effect.sync(() => {
-            collectGarbage()
+            Memory.collectGarbage()
             return closed.count === 2
           })
         )

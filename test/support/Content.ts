@@ -9,6 +9,8 @@ import * as MediaType from "../../src/model/MediaType.ts"
 
 export const MiB = 1024 * 1024
 
+export const inMebibytes = (bytes: number): string => `${(bytes / MiB).toFixed(1)} MiB`
+
 const described = (hash: Hash, size: number, mediaType: string): Descriptor.Descriptor =>
   Descriptor.make({ mediaType, digest: Either.getOrThrow(Digest.make("sha256", hash.digest("hex"))), size })
 

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import * as Path from "node:path"
 import { gzipSync } from "node:zlib"
+import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
 export interface DirImage {
@@ -41,6 +42,13 @@ export const fromLayers = (contents: ReadonlyArray<Uint8Array>, architecture = "
   )
   const blobs = new Map([config, ...layers].map((bytes) => [sha256(bytes), bytes]))
   return { manifest, mediaType, digest: sha256(manifest), blobs }
+}
+
+/** Fails the test where a byte differs. */
+export const assertSame = (given: DirImage, wanted: DirImage): void => {
+  assert.isTrue(Buffer.from(given.manifest).equals(wanted.manifest), "the manifests differ")
+  assert.deepStrictEqual([...given.blobs.keys()].sort(), [...wanted.blobs.keys()].sort())
+  for (const [digest, bytes] of wanted.blobs) assert.isTrue(Buffer.from(bytes).equals(given.blobs.get(digest) ?? Buffer.of()), digest)
 }
 
 /** Writes the folder for `skopeo copy dir:<folder> …`. */

@@ -1,13 +1,27 @@
-/** How much memory this process took at most. */
+/** How much memory this process takes. */
 import { readFileSync } from "node:fs"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as Either from "effect/Either"
 
 /**
- * On Linux `maxRSS` is at first that of the process which started this one, so there the kernel's mark for this program alone counts
+ * At most, since it began. On Linux `maxRSS` is at first that of the process which started this one, so there the kernel's mark for this program alone counts
  * (`VmHWM`, proc_pid_status(5)).
  */
 export const peakRssBytes = (): number => {
   const status = Either.try(() => readFileSync("/proc/self/status", "utf8")).pipe(Either.getOrElse(() => ""))
   const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? process.resourceUsage().maxRSS
   return Number(kibibytes) * 1024
+}
+
+export const collectGarbage = (): void => {
+  setFlagsFromString("--expose-gc")
+  runInNewContext("gc")()
+}
+
+/** What is still needed of the heap and of buffers. */
+export const bytesInUse = (): number => {
+  collectGarbage()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }

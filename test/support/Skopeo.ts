@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
+import * as DirImage from "./DirImage.ts"
 import * as Folder from "./Folder.ts"
 import * as Program from "./Program.ts"
 
@@ -45,6 +46,26 @@ const run = (command: string, args: ReadonlyArray<string>, { logins = {} }: Opti
 /** Copies an image, or an index with all its images, changing no byte. Places are written `docker://host/name:tag` or `dir:/path`. */
 export const copy = (from: string, to: string, options: Options = {}): Effect.Effect<void, Program.ProgramError> =>
   Effect.asVoid(run("copy", ["--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests", "--all", from, to], options))
+
+/** Pushes an image to a reference. */
+export const push = (image: DirImage.DirImage, reference: string, options: Options = {}): Effect.Effect<void, Program.ProgramError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const folder = yield* Folder.temporary("image")
+      yield* DirImage.write(folder, image)
+      yield* copy(`dir:${folder}`, `docker://${reference}`, options)
+    })
+  )
+
+/** Pulls the image of a reference. */
+export const pull = (reference: string, options: Options = {}): Effect.Effect<DirImage.DirImage, Program.ProgramError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const folder = Path.join(yield* Folder.temporary("image"), "out")
+      yield* copy(`docker://${reference}`, `dir:${folder}`, options)
+      return yield* DirImage.read(folder)
+    })
+  )
 
 /** The manifest as the registry sends it. */
 export const rawManifest = (image: string, options: Options = {}): Effect.Effect<string, Program.ProgramError> =>
