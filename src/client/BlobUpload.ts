@@ -61,7 +61,7 @@ export interface UploadSession {
  *   registry, and saves one for each blob after it
  * - `plan`, `chunkBytes`: instead of the host's settings
  * - `maxResumes`: how often in a row sending may fail without one more byte being stored; as the retry policy has it when absent
- * - `onBytes`: told how many bytes leave, those that are sent again included
+ * - `onBytes`: told how many bytes leave, those that are sent again included, and up to which position of the blob (`reached`)
  * - `session`: an upload to go on with; `onSession`: told where the upload is, to keep it; `keepSession`: an upload that fails or is
  *   interrupted is not cancelled
  *
@@ -73,7 +73,7 @@ export interface Options {
   readonly plan?: UploadPlan | undefined
   readonly chunkBytes?: number | undefined
   readonly maxResumes?: number | undefined
-  readonly onBytes?: ((count: number) => void) | undefined
+  readonly onBytes?: ((count: number, reached: number) => void) | undefined
   readonly session?: UploadSession | undefined
   readonly onSession?: ((session: UploadSession) => void) | undefined
   readonly keepSession?: boolean | undefined
@@ -106,9 +106,9 @@ const counter = (onBytes: Options["onBytes"]) => {
   let sentBytes = 0
   return {
     sentBytes: () => sentBytes,
-    count: (count: number) => {
+    count: (count: number, reached: number) => {
       sentBytes += count
-      onBytes?.(count)
+      onBytes?.(count, reached)
     }
   }
 }
@@ -156,7 +156,7 @@ const sizeMismatch = ({ repository, descriptor }: Pick<Task<never>, "repository"
   new SizeMismatch({ ...originOf({ repository, operation: "putBlob" }), expected: descriptor.size, actual })
 
 /** Content that is not to leave in chunks of its own, as it can be read. */
-const partOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => void): Effect.Effect<Transfer.Part<E>, never, Scope.Scope> => {
+const partOf = <E>({ source, ...task }: Task<E>, onBytes: Content.OnBytes): Effect.Effect<Transfer.Part<E>, never, Scope.Scope> => {
   const { digest, size } = task.descriptor
   if (source instanceof Uint8Array) return Effect.succeed({ content: Content.fromBytes(source, onBytes), digest })
   const common = { sizeBytes: size, onBytes, mismatch: (actual: number) => sizeMismatch(task, actual) }
@@ -171,7 +171,7 @@ const partOf = <E>({ source, ...task }: Task<E>, onBytes: (count: number) => voi
   })
 }
 
-const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, onBytes: (count: number) => void) =>
+const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, onBytes: Content.OnBytes) =>
   Effect.gen(function* () {
     const { descriptor, repository, learned, transfer } = task
     const { registry } = repository
@@ -189,7 +189,7 @@ const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, on
   })
 
 /** Sends what the task asks for over the open session. */
-const sendAll = <E>(task: Task<E>, onBytes: (count: number) => void): Effect.Effect<void, PutBlobError | E> => {
+const sendAll = <E>(task: Task<E>, onBytes: Content.OnBytes): Effect.Effect<void, PutBlobError | E> => {
   const { transfer, learned, settings, descriptor, source, options } = task
   const { registry } = task.repository
   const wanted = options.plan ?? settings.uploadPlan

@@ -36,14 +36,14 @@ export interface Source<E> extends Exists<E> {
 /**
  * - `mountFrom`: repositories of the same registry that may hold the blob
  * - `checkExists`: whether the place is asked for the blob first, default yes; `mount`: as cheaply as it can be, see `BlobUpload.Options`
- * - `onBytes`: told how many bytes leave, those that are sent again included
+ * - `onBytes`: told how many bytes leave, those that are sent again included, and up to which position of the blob (`reached`)
  *
  * @since 0.1.0
  */
 export interface PushBlobOptions {
   readonly mountFrom?: ReadonlyArray<string> | undefined
   readonly checkExists?: BlobUpload.Options["checkExists"]
-  readonly onBytes?: ((count: number) => void) | undefined
+  readonly onBytes?: BlobUpload.Options["onBytes"]
 }
 
 /** How content came to be in its place. @since 0.1.0 */

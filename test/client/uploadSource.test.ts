@@ -6,7 +6,9 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Content from "../../src/client/internal/uploadContent.ts"
 import * as UploadSource from "../../src/client/internal/uploadSource.ts"
+import { SizeMismatch } from "../../src/model/RegistryError.ts"
 import { bytesOf, pieces } from "../support/Uploads.ts"
 
 const MiB = 1024 * 1024
@@ -86,6 +88,27 @@ describe("uploadSource", () => {
         expect((yield* read(from(2 * MiB))).equals(large.subarray(2 * MiB))).toBe(true)
         expect(source.offsets).toEqual([0, seeks ? 2 * MiB : 0])
       }
+    })
+  )
+
+  it.scoped("bodies of requests tell how far in the blob they are, also when they are asked for again", () =>
+    Effect.gen(function* () {
+      const told: Array<readonly [number, number]> = []
+      const { from } = yield* UploadSource.make(counted(content, 400).seeking, true)
+      const { body } = Content.fromStream({
+        sizeBytes: content.byteLength,
+        open: from,
+        replayable: true,
+        mismatch: (actual) => new SizeMismatch({ expected: content.byteLength, actual }),
+        onBytes: (...step) => told.push(step)
+      })
+      for (const offset of [0, 300]) {
+        const request = body(offset, content.byteLength - offset)
+        if (request._tag !== "Stream") return expect.fail(request._tag)
+        yield* Stream.runDrain(request.stream)
+      }
+      expect(told.map(([, reached]) => reached).filter((reached) => reached === content.byteLength).length).toBe(2)
+      expect(told.reduce((sum, [count]) => sum + count, 0)).toBe(1000 + 700)
     })
   )
 

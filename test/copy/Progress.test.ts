@@ -272,6 +272,29 @@ describe("Progress.toStream", () => {
       })
   )
 
+  it.effect("what is sent again is not counted as more", () =>
+    Effect.gen(function* () {
+      const source = yield* MemoryStore.make()
+      const config = Descriptor.fromBytes(new Uint8Array(1000), MediaType.octetStream)
+      yield* source.pushBlob(config, new Uint8Array(1000))
+      yield* source.pushManifest(Manifest.artifact({ artifactType: "application/x.test", config, layers: [config] }), { tags: ["v1"] })
+      const target = yield* MemoryStore.make()
+      const breaksOnce: typeof target = {
+        ...target,
+        pushBlob: (descriptor, content, options) => {
+          for (const reached of [600, 300, 600]) options?.onBytes?.(300, reached)
+          return target.pushBlob(descriptor, content, options)
+        }
+      }
+      const reached: Array<number> = []
+      const onProgress: Progress.Listener = (event) => {
+        if (event._tag === "Advanced") reached.push(event.bytes)
+      }
+      yield* Copy.copy(source, "v1", breaksOnce, { onProgress })
+      expect(reached).toEqual([600, 600, 600, 1000])
+    })
+  )
+
   it.effect("fails as what it tells about does, after all events", () =>
     Effect.gen(function* () {
       const stream = Progress.toStream((listener) =>

@@ -28,6 +28,9 @@ export type Blocks = ReadonlyArray<Uint8Array>
 
 type Bytes = Chunk.Chunk<Uint8Array>
 
+/** Told how many bytes leave, and up to which position of the blob. @internal */
+export type OnBytes = (count: number, reached: number) => void
+
 /** Progress is seen, and a connection known to be alive, in steps of this size. @internal */
 export const stepBytes = 256 * 1024
 
@@ -70,14 +73,22 @@ const groups = (blocks: Blocks): ReadonlyArray<Bytes> => {
   return size === 0 ? chunks : [...chunks, Chunk.unsafeFromArray(group)]
 }
 
-const counted = (blocks: Blocks, onBytes: (count: number) => void): Stream.Stream<Uint8Array> =>
-  Stream.mapChunks(Stream.fromChunks(...groups(blocks)), (chunk) => {
-    onBytes(sizeOf(chunk))
+/** From a position on, `onBytes` is told. */
+const counting = (start: number, onBytes: OnBytes) => {
+  let reached = start
+  return (chunk: Bytes): Bytes => {
+    const count = sizeOf(chunk)
+    reached += count
+    onBytes(count, reached)
     return chunk
-  })
+  }
+}
+
+const counted = (start: number, blocks: Blocks, onBytes: OnBytes): Stream.Stream<Uint8Array> =>
+  Stream.suspend(() => Stream.mapChunks(Stream.fromChunks(...groups(blocks)), counting(start, onBytes)))
 
 /** Content in memory. @internal */
-export const fromBlocks = (start: number, blocks: Blocks, onBytes: (count: number) => void): Content<never> => ({
+export const fromBlocks = (start: number, blocks: Blocks, onBytes: OnBytes): Content<never> => ({
   start,
   end: start + sizeOf(blocks),
   replayable: true,
@@ -85,15 +96,15 @@ export const fromBlocks = (start: number, blocks: Blocks, onBytes: (count: numbe
     const wanted = slice(blocks, offset - start, offset - start + length)
     const [only] = wanted
     if (only === undefined) return Body.empty
-    if (wanted.length > 1) return Body.stream(counted(wanted, onBytes), type, length)
-    onBytes(length)
+    if (wanted.length > 1) return Body.stream(counted(offset, wanted, onBytes), type, length)
+    onBytes(length, offset + length)
     return Body.uint8Array(only, type)
   },
   broken: () => undefined
 })
 
 /** @internal */
-export const fromBytes = (bytes: Uint8Array, onBytes: (count: number) => void): Content<never> =>
+export const fromBytes = (bytes: Uint8Array, onBytes: OnBytes): Content<never> =>
   fromBlocks(
     0,
     Array.from({ length: Math.ceil(bytes.byteLength / stepBytes) }, (_, index) =>
@@ -103,12 +114,14 @@ export const fromBytes = (bytes: Uint8Array, onBytes: (count: number) => void): 
   )
 
 interface Window<E> {
+  /** Where in the blob it begins. */
+  readonly start: number
   readonly skip: number
   readonly length: number
   /** The source must end where the window does. */
   readonly last: boolean
   readonly mismatch: (actual: number) => SizeMismatch
-  readonly onBytes: (count: number) => void
+  readonly onBytes: OnBytes
   readonly onBroken: (cause: Cause.Cause<E | SizeMismatch>) => void
 }
 
@@ -123,16 +136,13 @@ const window = <E>(source: Stream.Stream<Uint8Array, E>, options: Window<E>): St
       let position = 0
       let held: Bytes = Chunk.empty()
       let ended = false
+      const count = counting(options.start, options.onBytes)
       const wrongSize = (): PullStream.Pull<E | SizeMismatch> => {
         const mismatch = options.mismatch(position)
         options.onBroken(Cause.fail(mismatch))
         return Effect.fail(Option.some(mismatch))
       }
-      const give = (chunk: Bytes): PullStream.Pull<E | SizeMismatch> => {
-        if (Chunk.isEmpty(chunk)) return next
-        options.onBytes(sizeOf(chunk))
-        return Effect.succeed(chunk)
-      }
+      const give = (chunk: Bytes): PullStream.Pull<E | SizeMismatch> => (Chunk.isEmpty(chunk) ? next : Effect.succeed(count(chunk)))
       const last = Effect.suspend(() => {
         ended = true
         return position < end ? wrongSize() : give(held)
@@ -176,7 +186,7 @@ export const fromStream = <E>(options: {
   readonly open: (offset: number) => Stream.Stream<Uint8Array, E>
   readonly replayable: boolean
   readonly mismatch: (actual: number) => SizeMismatch
-  readonly onBytes: (count: number) => void
+  readonly onBytes: OnBytes
 }): Content<E> => {
   const { sizeBytes, open, replayable, mismatch, onBytes } = options
   let failure: Cause.Cause<E | SizeMismatch> | undefined
@@ -188,6 +198,7 @@ export const fromStream = <E>(options: {
     body: (offset, length) => {
       if (length === 0) return Body.empty
       const bytes = window(open(offset), {
+        start: offset,
         skip: replayable ? 0 : offset,
         length,
         last: offset + length === sizeBytes,
@@ -212,7 +223,7 @@ export interface Unmeasured<E> {
 }
 
 /** @internal */
-export const unmeasured = <E>(source: Stream.Stream<Uint8Array, E>, onBytes: (count: number) => void): Unmeasured<E> => {
+export const unmeasured = <E>(source: Stream.Stream<Uint8Array, E>, onBytes: OnBytes): Unmeasured<E> => {
   let sentBytes = 0
   let ended = false
   let failure: Cause.Cause<E> | undefined
@@ -222,7 +233,7 @@ export const unmeasured = <E>(source: Stream.Stream<Uint8Array, E>, onBytes: (co
         onSuccess: (chunk) => {
           const count = sizeOf(chunk)
           sentBytes += count
-          onBytes(count)
+          onBytes(count, sentBytes)
           return Effect.succeed(chunk)
         },
         onFailure: (cause) => {

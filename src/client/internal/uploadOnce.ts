@@ -19,7 +19,7 @@ export interface Sent {
 /** @internal */
 export interface Options {
   readonly hasher: Digest.Hasher
-  readonly onBytes: (count: number) => void
+  readonly onBytes: Content.OnBytes
   /** Told the size so far; fails when it is too much. */
   readonly checkSize: (sizeBytes: number) => Effect.Effect<void, SizeMismatch>
   /** Told what the content turned out to be, before the upload is closed. */

@@ -25,6 +25,20 @@ export const tapBytes =
       return chunk
     })
 
+/** Told what passes and up to where, if anybody is. @internal */
+export const counted =
+  (onBytes: BlobUpload.Options["onBytes"]) =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> => {
+    if (onBytes === undefined) return self
+    return Stream.suspend(() => {
+      let reached = 0
+      return tapBytes(({ length }) => {
+        reached += length
+        onBytes(length, reached)
+      })(self)
+    })
+  }
+
 /** Fails once there are more than so many bytes. @internal */
 export const limited =
   (what: string, limitBytes: number) =>

@@ -12,7 +12,7 @@ import * as MediaType from "../../model/MediaType.ts"
 import type * as Reference from "../../model/Reference.ts"
 import { MalformedContent, UnsupportedManifest } from "../../model/RegistryError.ts"
 import type * as ContentStore from "../ContentStore.ts"
-import { collect, limited, pour, tapBytes, toStream } from "./blobBytes.ts"
+import { collect, counted, limited, pour, tapBytes, toStream } from "./blobBytes.ts"
 import { decompress } from "./compression.ts"
 import { configLimitBytes, manifestFile } from "./dockerArchive.ts"
 import * as DockerNames from "./dockerNames.ts"
@@ -124,10 +124,8 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
       ),
     pushBlob: Effect.fnUntraced(function* (descriptor, content, pushing) {
       if (pushing?.checkExists !== false && has(descriptor)) return "existed"
-      const { onBytes } = pushing ?? {}
-      const bytes = toStream(content)
       const verified = Digest.verifyStream(descriptor.digest, descriptor.size, { operation: "pushBlob" })(
-        onBytes === undefined ? bytes : tapBytes((_) => onBytes(_.length))(bytes)
+        counted(pushing?.onBytes)(toStream(content))
       )
       yield* MediaType.isLayer(descriptor.mediaType) ? pushLayer(descriptor, verified) : pushConfig(descriptor, verified)
       return "stored"

@@ -7,7 +7,7 @@ import * as Digest from "../../model/Digest.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import { LimitExceeded, SizeMismatch } from "../../model/RegistryError.ts"
 import type * as ContentStore from "../ContentStore.ts"
-import { collect, tapBytes, toStream } from "./blobBytes.ts"
+import { collect, counted, toStream } from "./blobBytes.ts"
 import * as Index from "./layoutIndex.ts"
 import { type LocalError, missing, storeError } from "./localError.ts"
 import * as ReferrerScan from "./referrerScan.ts"
@@ -130,9 +130,7 @@ export const writer = (storage: Reading & Writing): ContentStore.Target<LocalErr
         yield* storage.keep(descriptor.digest)
         return "existed"
       }
-      const { onBytes } = options ?? {}
-      const bytes = toStream(content)
-      yield* store("pushBlob", descriptor, onBytes === undefined ? bytes : tapBytes((_) => onBytes(_.length))(bytes))
+      yield* store("pushBlob", descriptor, counted(options?.onBytes)(toStream(content)))
       return "stored"
     }),
     pushManifest: Effect.fnUntraced(function* (manifest, options) {

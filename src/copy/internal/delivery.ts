@@ -80,8 +80,8 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
     blob: (descriptor, content) =>
       reported(descriptor, (tell) => {
         let bytes = 0
-        const onBytes = (sent: number) => {
-          bytes = Math.min(descriptor.size, bytes + sent)
+        const onBytes = (_: number, reached: number) => {
+          bytes = Math.max(bytes, Math.min(descriptor.size, reached))
           tell({ _tag: "Advanced", bytes })
         }
         const location = learned(descriptor)
