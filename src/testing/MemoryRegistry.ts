@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as clientRequest from "./internal/clientRequest.ts"
 import * as clientResponse from "./internal/clientResponse.ts"
+import * as Bytes from "./internal/faultBytes.ts"
 import * as Recorder from "./internal/recorder.ts"
 import * as Registry from "./internal/registry.ts"
 import type { RecordedRequest, RegistryControl } from "./RegistryControl.ts"
@@ -48,8 +49,8 @@ interface Host {
   readonly schemes: ReadonlyArray<string>
 }
 
-const refused = (request: HttpClientRequest.HttpClientRequest, code: string, message: string) =>
-  new HttpClientError.RequestError({ request, reason: "Transport", cause: Object.assign(new Error(message), { code }) })
+const broken = (request: HttpClientRequest.HttpClientRequest, cause: unknown) =>
+  new HttpClientError.RequestError({ request, reason: "Transport", cause })
 
 const servesRealm = Effect.fnUntraced(function* (host: Host, url: URL) {
   const { auth } = yield* host.registry.options
@@ -65,13 +66,16 @@ const findHost = Effect.fnUntraced(function* (
   const host = hosts.get(url.host)
   if (host === undefined) {
     for (const candidate of hosts.values()) if (yield* servesRealm(candidate, url)) return candidate
-    return yield* refused(request, "ECONNREFUSED", `connect ECONNREFUSED ${url.host}`)
+    return yield* broken(request, Bytes.connectionRefused(url.host))
   }
   const scheme = url.protocol.slice(0, -1)
   if (host.schemes.includes(scheme)) return host
-  return yield* scheme === "https"
-    ? refused(request, "ERR_SSL_WRONG_VERSION_NUMBER", "write EPROTO: wrong version number")
-    : refused(request, "ECONNRESET", "socket hang up")
+  return yield* broken(
+    request,
+    scheme === "https"
+      ? Bytes.failure("ERR_SSL_WRONG_VERSION_NUMBER", "write EPROTO: wrong version number")
+      : Bytes.failure("ECONNRESET", "socket hang up")
+  )
 })
 
 const makeClient = (hosts: ReadonlyMap<string, Host>): HttpClient.HttpClient =>
@@ -92,7 +96,7 @@ const makeClient = (hosts: ReadonlyMap<string, Host>): HttpClient.HttpClient =>
           },
           url.search
         )
-        .pipe(Effect.mapError(({ cause }) => new HttpClientError.RequestError({ request, reason: "Transport", cause })))
+        .pipe(Effect.mapError(({ cause }) => broken(request, cause)))
       return clientResponse.make(request, answer, signal)
     })
   )

@@ -153,9 +153,7 @@ export const mountWithinProject: Adjustment = refuseWhen(
 export const mountNeedsFrom: Adjustment = refuseWhen(
   "mountNeedsFrom",
   (request, endpoint) => isMount(request, endpoint) && !request.query.has("from"),
-  {
-    ...json(400, { errors: [{ code: "INVALID_REQUEST", message: "Invalid request", detail: {} }] })
-  }
+  json(400, { errors: [{ code: "INVALID_REQUEST", message: "Invalid request", detail: {} }] })
 )
 
 /** Repositories stand in a project: names without a slash cannot be pushed to. @since 0.1.0 */

@@ -217,13 +217,6 @@ export const make: (options: RegistryServerOptions, storage: RegistryStorage.Ser
     }
   })
 
-/** A registry in memory on a port. @since 0.1.0 */
-export const layer = (options: RegistryServerOptions = {}): Layer.Layer<RegistryServer, StoreError> =>
-  Layer.scoped(
-    RegistryServer,
-    Effect.flatMap(RegistryStorage.makeMemory, (storage) => make(options, storage))
-  )
-
 /** A registry on a port over a storage of one's own. @since 0.1.0 */
 export const layerWithoutStorage = (
   options: RegistryServerOptions = {}
@@ -232,3 +225,7 @@ export const layerWithoutStorage = (
     RegistryServer,
     Effect.flatMap(RegistryStorage.RegistryStorage, (storage) => make(options, storage))
   )
+
+/** A registry in memory on a port. @since 0.1.0 */
+export const layer = (options: RegistryServerOptions = {}): Layer.Layer<RegistryServer, StoreError> =>
+  Layer.provide(layerWithoutStorage(options), RegistryStorage.layerMemory)

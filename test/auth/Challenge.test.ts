@@ -158,10 +158,11 @@ describe("parse", () => {
     expect(Object.getPrototypeOf(challenge?.parameters)).toBe(Object.prototype)
   })
   it("is quick with what does not end", () => {
-    const started = performance.now()
+    // The time of the processor: how busy the machine is makes no difference.
+    const started = process.cpuUsage()
     for (const text of [`Bearer realm="${"\\\\".repeat(30_000)}`, "a ".repeat(30_000), ",".repeat(60_000), "a=".repeat(30_000)])
       Challenge.parseHeader(text)
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(process.cpuUsage(started).user).toBeLessThan(2_000_000)
   })
 
   const token = fc.stringMatching(/^[a-z][a-z0-9_-]{0,8}$/)

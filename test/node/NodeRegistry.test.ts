@@ -193,6 +193,10 @@ describe("NodeRegistry and FetchRegistry", () => {
   })
 
   it.effect("the ready layers can be built", () =>
-    Effect.forEach([NodeRegistry.layer, FetchRegistry.layer], (layer) => Effect.scoped(Layer.build(layer)))
+    Effect.forEach([NodeRegistry.layer, FetchRegistry.layer], (layer) =>
+      Effect.map(Effect.scoped(Layer.build(layer)), (context) =>
+        assert.isFunction(Context.get(context, RegistryClient.RegistryClient).ping)
+      )
+    )
   )
 })

@@ -2,9 +2,10 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { concat } from "../../model/internal/bytes.ts"
 
-const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+/** Shaped as undici's and Node's errors are, for that is what a client must recognise. @internal */
+export const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 
-/** The errors are shaped as undici's and Node's are, for that is what a client must recognise. @internal */
+/** @internal */
 export const connectionReset = (): Error => failure("ECONNRESET", "read ECONNRESET")
 
 /** @internal */
