@@ -1,17 +1,22 @@
 /** What our own client for Node offers beside the platform's interface, and that nothing derived from it is taken for it. */
+import * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Direct from "../../src/http/internal/direct.ts"
+import { PlatformResponse } from "../../src/http/internal/platformResponse.ts"
 import * as Wire from "../../src/http/internal/Wire.ts"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import * as LocalServer from "../support/LocalServer.ts"
+import * as Steps from "../support/Steps.ts"
 
 const client = Effect.map(Dispatcher.make({ proxy: "none" }), UndiciClient.make)
 
@@ -107,6 +112,41 @@ describe("direct", () => {
       yield* freed.open
     })
   )
+
+  it("no answer gets lost, between whichever steps of its fiber the interruption comes", () => {
+    for (let operation = 1; operation < 100; operation++) {
+      let open = false
+      let answer = () => {}
+      const abort = () => {
+        open = false
+      }
+      const unused = { stream: Stream.empty, bytes: () => Effect.succeed(new Uint8Array()) }
+      const own = Direct.withStart(
+        HttpClient.make(() => Effect.die("the general way")),
+        (sent) => ({
+          abort,
+          response: Effect.async((resume) => {
+            answer = () => {
+              open = true
+              const response = new PlatformResponse(sent, { status: 200, headers: Headers.empty }, unused)
+              resume(Effect.succeed(Direct.withBody(response, () => ({ pull: Effect.fail(Option.none()), abort }))))
+            }
+            return Effect.sync(abort)
+          })
+        })
+      )
+      const { resume, scheduler } = Steps.yieldingBefore(operation)
+      const fiber = Effect.runFork(Effect.scoped(Effect.zipRight(Wire.make(own).send(request("https://r.test/")), Effect.never)), {
+        scheduler
+      })
+      answer()
+      fiber.unsafeInterruptAsFork(FiberId.none)
+      resume()
+      const exit = fiber.unsafePoll()
+      assert.isTrue(exit !== null && Exit.isInterrupted(exit), `before operation ${operation}`)
+      assert.isFalse(open, `before operation ${operation}`)
+    }
+  })
 
   it.scopedLive("a request whose server is late fails, though the source of its upload cannot be stopped", () =>
     Effect.gen(function* () {

@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Scheduler from "effect/Scheduler"
 import { Exchange } from "../../src/node/internal/exchange.ts"
+import * as Steps from "../support/Steps.ts"
 
 const controller: Undici.Dispatcher.DispatchController = {
   aborted: false,
@@ -17,27 +17,11 @@ const controller: Undici.Dispatcher.DispatchController = {
 
 const unheard = { onHead: () => {}, onFailed: () => {}, onClosed: () => {} }
 
-/** Makes a fiber yield before one of its operations; what it does after that waits for `resume`. */
-const yieldingBefore = (operation: number) => {
-  const tasks: Array<() => void> = []
-  let operations = 0
-  const scheduler: Scheduler.Scheduler = {
-    shouldYield: () => ++operations === operation && 0,
-    scheduleTask: (task) => {
-      tasks.push(task)
-    }
-  }
-  const resume = () => {
-    for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task()
-  }
-  return { scheduler, resume }
-}
-
 describe("exchange", () => {
   it("gives bytes that come between any two steps of their reader", () => {
     const bytes = new Uint8Array(2 * 1024 * 1024)
     for (let operation = 1; operation < 20; operation++) {
-      const { resume, scheduler } = yieldingBefore(operation)
+      const { resume, scheduler } = Steps.yieldingBefore(operation)
       const exchange = new Exchange(unheard)
       exchange.onRequestStart(controller)
       const fiber = Effect.runFork(exchange.pull, { scheduler })

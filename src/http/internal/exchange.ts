@@ -168,14 +168,17 @@ const surroundings = (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) => {
   })
 }
 
-/** Sends and waits for the answer's headers. */
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Sends and waits for the answer's headers; only the wait can be interrupted, so that no answer gets lost. */
 const answer = (
   client: HttpClient.HttpClient,
   request: Outgoing,
   parsed: URL,
   settings: Settings,
   forks: Fork.Forks,
-  watchdog: Watchdog.Watchdog
+  watchdog: Watchdog.Watchdog,
+  restore: Restore
 ) =>
   Effect.useSpan(`http ${request.method}`, spanOptions(request, parsed), (span) => {
     const upload: Upload = { open: true, failed: undefined }
@@ -190,14 +193,16 @@ const answer = (
     }
     const onOverdue = () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
     const start = Direct.startOf(client)
-    if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent), settings.answerMillis, onExit, onOverdue)
-    return Watchdog.guard(
-      watchdog,
-      () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
-      settings.answerMillis,
-      onExit,
-      onOverdue,
-      (dropped) => Body.letGo(forks, watchdog, dropped)
+    if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent), restore, settings.answerMillis, onExit, onOverdue)
+    return restore(
+      Watchdog.guard(
+        watchdog,
+        () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
+        settings.answerMillis,
+        onExit,
+        onOverdue,
+        (dropped) => Body.letGo(forks, watchdog, dropped)
+      )
     )
   })
 
@@ -256,7 +261,7 @@ export const open = (
     Effect.gen(function* () {
       const forks = yield* Fork.make
       const watchdog = patrolOf(yield* Effect.clock).start(forks.fork, Math.min(settings.answerMillis, settings.idleMillis))
-      const source = yield* Effect.onError(restore(answer(client, request, parsed, settings, forks, watchdog)), () =>
+      const source = yield* Effect.onError(answer(client, request, parsed, settings, forks, watchdog, restore), () =>
         Effect.sync(watchdog.stop)
       )
       const headers = source.headers

@@ -148,10 +148,16 @@ export const guard = <A, E, B, E2>(
     })
   })
 
-/** The same for an exchange that ends at once when it is aborted, which needs no fiber of its own. @internal */
+/**
+ * The same for an exchange that ends at once when it is aborted, which needs no fiber of its own. To be run uninterruptibly: `restore` is for
+ * the wait.
+ *
+ * @internal
+ */
 export const guardDirect = <B, E2>(
   watchdog: Watchdog,
   { abort, response }: Direct.DirectExchange,
+  restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
   limitMillis: number,
   onExit: (exit: Exit.Exit<HttpClientResponse, unknown>) => Effect.Effect<B, E2>,
   onOverdue: () => Effect.Effect<B, E2>
@@ -161,9 +167,13 @@ export const guardDirect = <B, E2>(
     watchdog.arrived()
     return left ? onOverdue() : onExit(exit)
   }
-  const waited = Effect.matchCauseEffect(response, {
+  const waited = Effect.matchCauseEffect(restore(response), {
     onSuccess: (value) => ended(Exit.succeed(value)),
-    onFailure: (cause) => ended(Exit.failCause(cause))
+    onFailure: (cause) => {
+      // An interruption may come when the answer is there already; it ends here.
+      abort()
+      return Effect.zipRight(restore(Effect.void), ended(Exit.failCause(cause)))
+    }
   })
   return Effect.suspend(() => {
     watchdog.expect(limitMillis, () => {
