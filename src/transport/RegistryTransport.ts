@@ -99,7 +99,7 @@ export class RegistryTransport extends Context.Tag("effect-oci/RegistryTransport
 /**
  * - `userAgent`: put in front of the library's own
  * - `connectTimeout`, `headersTimeout`: together, how long nothing may happen until the answer's headers arrive; by default 30 s and 1
- *   minute, 5 minutes for requests with a body
+ *   minute, 5 minutes for POST, PUT and PATCH, whose answer may wait until everything is stored
  * - `idleTimeout`: how long a body may stand still, default 1 minute; one that trickles is under way, and how long a whole transfer may take
  *   is for `Effect.timeout` to say
  * - `maxRedirects`: default 10

@@ -156,7 +156,11 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
   let nextStart = 0
   let pausedUntil = 0
 
-  const pauseLeft = Effect.map(Clock.currentTimeMillis, (now) => Math.max(0, pausedUntil - now))
+  const pauseLeft = Effect.map(Clock.currentTimeMillis, (now) => {
+    // One that is over costs the requests after it nothing.
+    if (pausedUntil <= now) pausedUntil = 0
+    return Math.max(0, pausedUntil - now)
+  })
 
   const untilOpen: Effect.Effect<void> = Effect.flatMap(pauseLeft, (left) =>
     left > 0 ? Effect.zipRight(Effect.sleep(Duration.millis(left)), untilOpen) : Effect.void

@@ -59,7 +59,7 @@ const mayLead = Effect.fnUntraced(function* (
   resolver: AddressPolicy.CheckOptions["resolver"]
 ) {
   const from = Origin.parse(connection.origin)
-  const to = request.path.startsWith("/") ? undefined : Origin.parse(request.path)
+  const to = Origin.parse(request.path)
   if (from === undefined || to === undefined) return
   const reason = yield* AddressPolicy.check(from, to, { resolver })
   if (reason === undefined) return
@@ -137,7 +137,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
       yield* listen(greeting)
       return answer(greeting, false)
     }
-    yield* mayLead(connection, request, resolver)
+    if (!request.path.startsWith("/")) yield* mayLead(connection, request, resolver)
     const listening = (scope: Scope.Scope) => Effect.tap(attempt(wire, at, connection, request, scope), listen)
     const heard = yield* attempts(
       scope,
