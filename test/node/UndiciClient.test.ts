@@ -12,6 +12,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
@@ -606,6 +607,17 @@ describe("UndiciClient", () => {
   })
 
   describe("layers", () => {
+    it.scopedLive("take a dispatcher of the caller's, and leave it open", () =>
+      Effect.gen(function* () {
+        const server = yield* LocalServer.make((_, response) => response.end("x"))
+        const dispatcher = yield* Dispatcher.make({ proxy: "none" })
+        const read = Effect.flatMap(HttpClient.HttpClient, (_) => Effect.flatMap(_.get(server.origin), (response) => response.text))
+        const layer = Layer.provide(UndiciClient.layerWithoutDispatcher, Layer.succeed(Dispatcher.Dispatcher, dispatcher))
+        for (let round = 0; round < 2; round++) assert.strictEqual(yield* Effect.provide(read, layer), "x")
+        assert.strictEqual(yield* server.connections, 1)
+      })
+    )
+
     it.live("destroy the pool, and with it requests under way, when they are released", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()

@@ -75,6 +75,8 @@ const memory = 1000
 /** A token refused this soon after it was fetched in answer to a 401 will not be taken later either; an older one may just have ended. */
 const answerLifeMillis = 1000
 
+const nothing = Option.none<Redacted.Redacted>()
+
 const isSupported = (challenge: Challenge.Challenge) => Challenge.isBearer(challenge) || Challenge.isBasic(challenge)
 
 const scopesOf = (challenges: ReadonlyArray<Challenge.Challenge>) =>
@@ -195,12 +197,10 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
     })
 
     const authorize = Effect.fnUntraced(function* (need: Need) {
-      if (known.length === 0) return Option.none<Redacted.Redacted>()
+      if (known.length === 0) return nothing
       const credentials = yield* credentialsFor(need)
       const challenge = Challenge.select(known, credentials)
-      return Option.isNone(challenge)
-        ? Option.none<Redacted.Redacted>()
-        : yield* headerFor(need, challenge.value, scopesFor(need), credentials)
+      return Option.isNone(challenge) ? nothing : yield* headerFor(need, challenge.value, scopesFor(need), credentials)
     })
 
     const token = Effect.fnUntraced(function* (need: Need) {
@@ -236,7 +236,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       const answeredJustNow = previous?.answered !== undefined && now - previous.answered.at < answerLifeMillis
       const recent = answeredJustNow && !ended ? previous.answered : undefined
       // The rejected token was itself the answer to a 401: only scopes nobody had asked for yet are worth another try, and those once.
-      if (recent !== undefined && (recent.widened || !widened)) return Option.none<Redacted.Redacted>()
+      if (recent !== undefined && (recent.widened || !widened)) return nothing
       const scopes = nextScopes(held, wanted, challenge.parameters["error"])
       if (TokenScope.normalize(scopes).join(" ") !== nameOf(need)) learnedScopes.set(nameOf(need), scopes)
       return yield* headerFor(need, challenge, scopes, credentials, { widened: widened && previous !== undefined })
@@ -248,8 +248,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       rejected: Option.Option<Redacted.Redacted>,
       from?: string | undefined
     ) {
-      const none = Option.none<Redacted.Redacted>()
-      if (challenges.length === 0 || !Origin.sameText(options.origin, from ?? options.origin)) return none
+      if (challenges.length === 0 || !Origin.sameText(options.origin, from ?? options.origin)) return nothing
       const supported = challenges.filter(isSupported)
       if (supported.length > 0) known = supported
       if (known.length === 0) {
@@ -258,7 +257,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       }
       const credentials = yield* credentialsFor(need)
       const challenge = Challenge.select(known, credentials)
-      if (Option.isNone(challenge)) return none
+      if (Option.isNone(challenge)) return nothing
       if (Challenge.isBearer(challenge.value) && !Credentials.isRegistryToken(credentials)) {
         return yield* answerBearer(need, challenges, challenge.value, credentials, rejected)
       }

@@ -48,16 +48,16 @@ const isClient = (client: HttpClient.HttpClient): client is Client => Object.has
 export const withBody = <A extends HttpClientResponse>(response: A, take: () => DirectBody | undefined): A =>
   Object.defineProperty(response, body, { value: take })
 
-/** @internal */
+/** Whether the body can be taken, or was. @internal */
 export const offersBody = (response: HttpClientResponse): boolean => isResponse(response)
 
-/** @internal */
+/** The body, unless it was taken before; whoever takes it has to end or abort it. @internal */
 export const takeBody = (response: HttpClientResponse): DirectBody | undefined => (isResponse(response) ? response[body]() : undefined)
 
-/** @internal */
+/** Offers exchanges that go as the client's own. @internal */
 export const withStart = (client: HttpClient.HttpClient, begin: (request: HttpClientRequest) => DirectExchange): HttpClient.HttpClient =>
   Object.defineProperty(client, start, { value: begin })
 
-/** @internal */
+/** How the client begins an exchange that can be aborted, if it is ours. @internal */
 export const startOf = (client: HttpClient.HttpClient): ((request: HttpClientRequest) => DirectExchange) | undefined =>
   isClient(client) ? client[start] : undefined

@@ -1,8 +1,5 @@
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type { AccessToken } from "../../auth/AccessToken.ts"
 import * as Authenticator from "../../auth/internal/authenticator.ts"
 import type { SingleFlight } from "../../auth/internal/singleFlight.ts"
 import type * as Keychain from "../../auth/Keychain.ts"
@@ -129,9 +126,9 @@ const mayHaveCredentials = ({ apiHost, settings }: Options, scheme: Ping.Scheme)
 }
 
 const noCredentials: Authenticator.Authenticator = {
-  authorize: () => Effect.succeed(Option.none<Redacted.Redacted>()),
-  answer: () => Effect.succeed(Option.none<Redacted.Redacted>()),
-  token: () => Effect.succeed(Option.none<AccessToken>())
+  authorize: () => Effect.succeedNone,
+  answer: () => Effect.succeedNone,
+  token: () => Effect.succeedNone
 }
 
 const connect = Effect.fnUntraced(function* (environment: Environment, options: Options) {
