@@ -34,7 +34,7 @@ import * as Transfer from "./internal/uploadTransfer.ts"
  * The content of a blob.
  *
  * - bytes in memory
- * - a stream that gives the same bytes each time it is run; it is run again only when a registry has lost more than was kept, 4 MiB
+ * - a stream that gives the same bytes each time it is run; it is run again only when a registry has lost more than was kept, half a MiB to 4 MiB
  * - `{ from }`: a stream from an offset on, so that even then only what is missing is read (files)
  * - `{ once }`: a stream that can be run once; it leaves in chunks that are kept until the registry has them, at most two at a time. Where the
  *   plan is `single` or `streamed`, or the registry takes no chunks, it leaves in one request, and a connection that breaks is `UploadFailed`
@@ -164,7 +164,7 @@ const partOf = <E>({ source, ...task }: Task<E>, onBytes: Content.OnBytes): Effe
     return Effect.succeed({ content: Content.fromStream({ ...common, open: () => source.once, replayable: false }), digest })
   }
   const seeks = "from" in source
-  return Effect.map(UploadSource.make(seeks ? source.from : () => source, seeks), ({ from, reached, ready }) => {
+  return Effect.map(UploadSource.make(seeks ? source.from : () => source, seeks, task.learned.sources), ({ from, reached, ready }) => {
     // A source that ends before the offset it was asked for has not reached it.
     const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
     return { content: Content.fromStream({ ...common, open: from, replayable: true, mismatch }), digest, ready }

@@ -1,4 +1,5 @@
 import type { UploadPlan } from "../../transport/RegistryHosts.ts"
+import type { Company } from "./uploadSource.ts"
 
 /** A way of sending that is no choice any more. @internal */
 export type Plan = Exclude<UploadPlan, "auto">
@@ -15,6 +16,8 @@ export interface Memory {
   readonly refusedMounts: Set<string>
   /** Whether a registry mounts a blob from the very repository that holds it, and so tells by the way whether it is there. */
   readonly ownMounts: Map<string, "unknown" | "yes" | "no">
+  /** The content that is being read. */
+  readonly sources: Company
 }
 
 /** @internal */
@@ -23,7 +26,8 @@ export const memory = (): Memory => ({
   tooLargeBody: new Map(),
   tooLargeChunk: new Map(),
   refusedMounts: new Set(),
-  ownMounts: new Map()
+  ownMounts: new Map(),
+  sources: { open: 0 }
 })
 
 /** Keeps the smaller of two sizes. @internal */

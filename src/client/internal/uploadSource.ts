@@ -25,8 +25,18 @@ export interface UploadSource<E> {
   readonly reached: () => number
 }
 
-/** More than a connection has on its way in the buffers of both ends and of the network. */
-const keptBytes = 4 * 1024 * 1024
+/** The sources that are open at the same time. @internal */
+export interface Company {
+  open: number
+}
+
+const MiB = 1024 * 1024
+
+/**
+ * More than a connection has on its way in the buffers of both ends and of the network. Many at once share the network, and what memory there
+ * is for this.
+ */
+const keptBytes = ({ open }: Company): number => Math.max(MiB / 2, Math.min(4 * MiB, (12 * MiB) / open))
 
 /** More than that is kept for a while, so that what stays is not moved for each piece that goes. */
 const slackBytes = 512 * 1024
@@ -36,10 +46,12 @@ type Bytes = Chunk.Chunk<Uint8Array>
 /** The last bytes of what was read. */
 class Tail {
   private blocks: Array<Uint8Array> = []
+  private readonly company: Company
   start: number
   end: number
 
-  constructor(position: number) {
+  constructor(company: Company, position: number) {
+    this.company = company
     this.start = position
     this.end = position
   }
@@ -53,10 +65,11 @@ class Tail {
 
   /** Forgets what lies further back than is kept. */
   trim(): void {
-    if (this.end - this.start < keptBytes + slackBytes) return
+    const kept = keptBytes(this.company)
+    if (this.end - this.start < kept + slackBytes) return
     let count = 0
     for (const { byteLength } of this.blocks) {
-      if (this.end - this.start - byteLength < keptBytes) break
+      if (this.end - this.start - byteLength < kept) break
       this.start += byteLength
       count++
     }
@@ -82,17 +95,22 @@ class Tail {
 }
 
 /**
- * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0.
+ * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0. `company` counts what is open beside it.
  *
  * @internal
  */
 export const make = <E>(
   open: (offset: number) => Stream.Stream<Uint8Array, E>,
-  seeks: boolean
+  seeks: boolean,
+  company: Company = { open: 0 }
 ): Effect.Effect<UploadSource<E>, never, Scope.Scope> =>
   Effect.gen(function* () {
+    yield* Effect.acquireRelease(
+      Effect.sync(() => company.open++),
+      () => Effect.sync(() => company.open--)
+    )
     const fork = Runtime.runFork(yield* Effect.runtime<never>())
-    let tail = new Tail(0)
+    let tail = new Tail(company, 0)
     let reading: { readonly pull: PullStream.Pull<E>; readonly scope: Scope.CloseableScope } | undefined
     let end: Cause.Cause<Option.Option<E>> | undefined
     let step: Fiber.RuntimeFiber<void> | undefined
@@ -149,7 +167,7 @@ export const make = <E>(
           step = undefined
           reading = undefined
           end = undefined
-          tail = new Tail(seeks ? position : 0)
+          tail = new Tail(company, seeks ? position : 0)
         })
         return Effect.uninterruptible(reset)
       })

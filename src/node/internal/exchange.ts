@@ -16,10 +16,10 @@ export interface Listener {
 type End = { readonly error: Option.Option<Error> }
 
 /** The socket is not read any further while this much waits for the reader. */
-const highWaterBytes = 1024 * 1024
+const highWaterBytes = 512 * 1024
 
 /** Gathered before the reader is told. */
-const batchBytes = 512 * 1024
+const batchBytes = 256 * 1024
 
 export class Exchange implements Undici.Dispatcher.DispatchHandler {
   /** Until the head is there. Who waited for it is not held on to, so that an answer nobody has any more can be collected. */
