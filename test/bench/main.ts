@@ -16,9 +16,10 @@ import * as Effect from "effect/Effect"
 import { bundle } from "../../src/cli/bundle.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
+import * as Program from "../support/Program.ts"
 import { type Blob, block, digestOf, fill, fillTags, type Image, layerBytes, writeImage } from "./content.ts"
 import { copyCases, headCases, startCases, tags } from "./copies.ts"
-import { foreign, onPath, withFolder, withRegistry } from "./peers.ts"
+import { foreign, withFolder, withRegistry } from "./peers.ts"
 import { machine, table } from "./report.ts"
 import { type Case, node, runAll, tool } from "./runs.ts"
 import type { Task } from "./sample.ts"
@@ -137,6 +138,8 @@ const filled = (registry: DockerRegistry.Service, name: string, count: number, m
     return image
   })
 
+const toLate = " to a target that answers 30 ms late"
+
 const copies = Effect.gen(function* () {
   const source = yield* DockerRegistry.make()
   const command = Path.join(yield* Folder.temporary("bench-command"), "cli.mjs")
@@ -144,12 +147,14 @@ const copies = Effect.gen(function* () {
   const late = { source, command, lateMillis: 30 }
   const near = { source, command, lateMillis: 0 }
   const many = yield* filled(source, "many", 60, 1)
-  yield* measure("copy of 60 layers of 1 MiB", copyCases(near, many))
-  yield* measure("copy of 60 layers of 1 MiB to a target that answers 30 ms late", copyCases(late, many))
-  if (wanted("copy of one layer")) {
+  const ofMany = "copy of 60 layers of 1 MiB"
+  yield* measure(ofMany, copyCases(near, many))
+  yield* measure(`${ofMany}${toLate}`, copyCases(late, many))
+  const ofOne = `copy of one layer of ${mebibytes} MiB`
+  if (wanted(`${ofOne}${toLate}`)) {
     const one = yield* filled(source, "one", 1, mebibytes)
-    yield* measure(`copy of one layer of ${mebibytes} MiB`, copyCases(near, one))
-    yield* measure(`copy of one layer of ${mebibytes} MiB to a target that answers 30 ms late`, copyCases(late, one))
+    yield* measure(ofOne, copyCases(near, one))
+    yield* measure(`${ofOne}${toLate}`, copyCases(late, one))
   }
   if (wanted("HEAD of tags")) {
     yield* Effect.promise(() => fillTags(source.origin, many, tags))
@@ -162,7 +167,8 @@ const main = Effect.gen(function* () {
   console.log(machine())
   const { origin } = yield* plainServer
   yield* measure(`plain server, ${mebibytes} MiB`, plainCases(origin))
-  if (!onPath(DockerRegistry.program)) return console.log(`\n${DockerRegistry.program} is not on PATH: nothing measured against a registry`)
+  if (!Program.has(DockerRegistry.program))
+    return console.log(`\n${DockerRegistry.program} is not on PATH: nothing measured against a registry`)
   if (wanted("docker-registry: pull") || wanted("docker-registry: push")) {
     const registry = yield* DockerRegistry.make()
     const image = yield* filled(registry, "image", 1, mebibytes)

@@ -1,24 +1,13 @@
 /** What our code is measured beside: programs on PATH, each with registries and folders of its own. */
-import { accessSync, constants } from "node:fs"
-import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
+import * as Program from "../support/Program.ts"
 import type { Case, Row } from "./runs.ts"
-
-export const onPath = (program: string): boolean =>
-  (process.env["PATH"] ?? "").split(Path.delimiter).some((folder) => {
-    try {
-      accessSync(Path.join(folder, program), constants.X_OK)
-      return folder !== ""
-    } catch {
-      return false
-    }
-  })
 
 /** A case of a program that may not be there. */
 export const foreign = (name: string, command: string, rest: Omit<Case, "name">): ReadonlyArray<Case> =>
-  onPath(command) ? [{ name, ...rest }] : []
+  Program.has(command) ? [{ name, ...rest }] : []
 
 export const withFolder = (use: (folder: string) => Promise<Row>): Promise<Row> =>
   Folder.temporary("bench").pipe(
