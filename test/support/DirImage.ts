@@ -1,9 +1,9 @@
 /** Images in the `dir:` form of skopeo: a manifest and its blobs, each a file named by its digest's hex. Hashed without our own code. */
+import * as Assert from "node:assert"
 import { createHash } from "node:crypto"
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import * as Path from "node:path"
 import { gzipSync } from "node:zlib"
-import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
 export interface DirImage {
@@ -46,9 +46,9 @@ export const fromLayers = (contents: ReadonlyArray<Uint8Array>, architecture = "
 
 /** Fails the test where a byte differs. */
 export const assertSame = (given: DirImage, wanted: DirImage): void => {
-  assert.isTrue(Buffer.from(given.manifest).equals(wanted.manifest), "the manifests differ")
-  assert.deepStrictEqual([...given.blobs.keys()].sort(), [...wanted.blobs.keys()].sort())
-  for (const [digest, bytes] of wanted.blobs) assert.isTrue(Buffer.from(bytes).equals(given.blobs.get(digest) ?? Buffer.of()), digest)
+  Assert.ok(Buffer.from(given.manifest).equals(wanted.manifest), "the manifests differ")
+  Assert.deepStrictEqual([...given.blobs.keys()].sort(), [...wanted.blobs.keys()].sort())
+  for (const [digest, bytes] of wanted.blobs) Assert.ok(Buffer.from(bytes).equals(given.blobs.get(digest) ?? Buffer.of()), digest)
 }
 
 /** Writes the folder for `skopeo copy dir:<folder> …`. */
