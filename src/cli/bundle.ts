@@ -22,6 +22,27 @@ const lazyNodeModules: esbuild.Plugin = {
   }
 }
 
+/** undici's entry loads much that the command has no use for: the fetch API, web sockets, caches, mocks. */
+const partsOfUndici: Readonly<Record<string, string>> = {
+  Agent: 'require("undici/lib/dispatcher/agent.js")',
+  Pool: 'require("undici/lib/dispatcher/pool.js")',
+  buildConnector: 'require("undici/lib/core/connect.js")',
+  FormData: 'require("undici/lib/web/fetch/formdata.js").FormData'
+}
+
+const leanUndici: esbuild.Plugin = {
+  name: "lean undici",
+  setup: (build) => {
+    build.onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "lean" }))
+    build.onLoad({ filter: /./, namespace: "lean" }, () => ({
+      contents: Object.entries(partsOfUndici)
+        .map(([name, source]) => `Object.defineProperty(exports, "${name}", { enumerable: true, get: () => ${source} })`)
+        .join("\n"),
+      resolveDir: root
+    }))
+  }
+}
+
 export const bundle = async (outfile: string): Promise<void> => {
   await esbuild.build({
     absWorkingDir: root,
@@ -34,7 +55,7 @@ export const bundle = async (outfile: string): Promise<void> => {
     target: "node20",
     banner: { js: banner },
     legalComments: "none",
-    plugins: [lazyNodeModules],
+    plugins: [leanUndici, lazyNodeModules],
     logLevel: "warning"
   })
   await chmod(outfile, 0o755)

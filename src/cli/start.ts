@@ -37,6 +37,11 @@ const onBrokenPipe = (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(ExitCode.closedPipe)
 }
 
+/** Once all is written. What Node would still wait for serves nobody: closed sockets, and undici's parser being compiled. */
+const leave = (code: number): void => {
+  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
+}
+
 export const start = (args: ReadonlyArray<string>): void => {
   process.stdout.on("error", onBrokenPipe)
   process.stderr.on("error", () => {})
@@ -48,8 +53,8 @@ export const start = (args: ReadonlyArray<string>): void => {
   NodeRuntime.runMain(Effect.provide(Program.run(args), world), {
     disableErrorReporting: true,
     disablePrettyLogger: true,
-    teardown: (exit, onExit) =>
-      onExit(
+    teardown: (exit) =>
+      leave(
         Exit.match(exit, { onSuccess: (code) => (typeof code === "number" ? code : ExitCode.ok), onFailure: () => ExitCode.interrupted })
       )
   })
