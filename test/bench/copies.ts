@@ -30,11 +30,14 @@ export const copyCases = ({ command, lateMillis, source }: Route, image: Image):
   const toTarget = (use: (host: string) => Promise<Row>) => () => withRegistry(({ host }) => near(host, lateMillis, use))
   const target = (host: string) => `${host}/${image.repository}:bench`
   const common = { bytes: layerBytes(image), yardstick: peers }
-  const inProcess = (name: string) =>
-    toTarget((host) => node(name, { origin: source.origin, mebibytes: 0, ...image.manifest, repository: image.repository, target: host }))
+  const task = { origin: source.origin, mebibytes: 0, ...image.manifest, repository: image.repository }
+  const inProcess = (name: string) => toTarget((host) => node(name, { ...task, target: host }))
+  // What a worker that runs for long sees: code that was compiled, connections that were not opened yet.
+  const next = toTarget((host) => withRegistry((first) => node("our next copy", { ...task, target: host, firstTarget: first.host })))
   return [
     { name: "undici and sha256", ...common, sample: inProcess("raw copy") },
     { name: "our copy (library)", ...common, sample: inProcess("our copy") },
+    { name: "our next copy (library)", ...common, sample: next },
     { name: "effect-oci copy", ...common, sample: toTarget((host) => tool(process.execPath, command, "copy", from, target(host))) },
     ...foreign("crane copy", "crane", { ...common, sample: toTarget((host) => tool("crane", "copy", "--insecure", from, target(host))) }),
     ...foreign("skopeo copy", "skopeo", {
