@@ -14,7 +14,6 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as UrlParams from "@effect/platform/UrlParams"
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -42,15 +41,7 @@ export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient => {
       return response
     })
   )
-  return Direct.withStart(client, (request) =>
-    Either.match(UrlParams.makeUrl(request.url, request.urlParams, request.hash), {
-      onLeft: (cause) => ({
-        response: Effect.fail(new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause })),
-        abort: () => {}
-      }),
-      onRight: (url) => begin(dispatcher, request, url)
-    })
-  )
+  return Direct.withStart(client, (request, url) => begin(dispatcher, request, url))
 }
 
 /**
@@ -114,6 +105,8 @@ const begin = (dispatcher: Undici.Dispatcher, request: HttpClientRequest.HttpCli
         )
       )
       if (Either.isLeft(dispatched)) resume(requestFailure(request, upload, dispatched.left))
+      // Whoever is interrupted aborts; only the source of an upload is something to wait for.
+      if (request.body._tag !== "Stream") return
       return Effect.suspend(() => {
         abort()
         return upload.close

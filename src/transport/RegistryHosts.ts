@@ -168,17 +168,17 @@ const spelling = (host: string): string => Either.getOrElse(Reference.parseRegis
 /** @since 0.1.0 */
 export const make = (options: Options): Service => {
   const entries = new Map(Object.entries(options).map(([host, settings]) => [spelling(host), settings]))
+  // By the name as it was given: every request asks several times, and to parse one costs more than the rest.
   const known = new Map<string, HostSettings>()
-  const find = (name: string): HostSettings => {
+  const find = (host: string): HostSettings => {
     let settings = defaults
-    for (const key of keysOf(name)) settings = { ...settings, ...entries.get(key) }
+    for (const key of keysOf(spelling(host))) settings = { ...settings, ...entries.get(key) }
     return settings
   }
   return {
     get: (host) => {
-      const name = spelling(host)
-      const settings = known.get(name) ?? find(name)
-      known.set(name, settings)
+      const settings = known.get(host) ?? find(host)
+      known.set(host, settings)
       return settings
     }
   }

@@ -72,7 +72,7 @@ describe("direct", () => {
       const server = yield* named
       const { execute } = yield* client
       const start = Direct.startOf(yield* client) ?? assert.fail("it offers no direct way")
-      const direct = yield* start(HttpClientRequest.get(server.origin)).response
+      const direct = yield* start(HttpClientRequest.get(server.origin), new URL(server.origin)).response
       const body = Direct.takeBody(direct) ?? assert.fail("it offers no body")
       assert.isUndefined(Direct.takeBody(direct))
       assert.include(String((yield* Effect.flip(direct.text)).cause), "read before")
@@ -80,7 +80,7 @@ describe("direct", () => {
       assert.deepStrictEqual(yield* Effect.flip(body.pull), Option.none())
       body.abort()
 
-      const read = yield* start(HttpClientRequest.get(server.origin)).response
+      const read = yield* start(HttpClientRequest.get(server.origin), new URL(server.origin)).response
       yield* read.text
       assert.isUndefined(Direct.takeBody(read))
       const general = yield* execute(HttpClientRequest.get(server.origin))
@@ -102,7 +102,7 @@ describe("direct", () => {
       const freed = yield* Effect.makeLatch()
       const stuck = Stream.concat(Stream.make(new Uint8Array(10)), Stream.fromEffect(Effect.uninterruptible(freed.await)))
       const body = HttpBody.stream(Stream.as(stuck, new Uint8Array(10)))
-      const { abort, response } = start(HttpClientRequest.put(server.origin, { body }))
+      const { abort, response } = start(HttpClientRequest.put(server.origin, { body }), new URL(server.origin))
       const fiber = yield* Effect.fork(Effect.flip(response))
       yield* arrived.await
       abort()

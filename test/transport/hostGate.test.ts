@@ -14,7 +14,7 @@ const hold = (gate: HostGate.HostGate, lane: HostGate.Lane, millis: number, prio
   Effect.acquireUseRelease(
     gate.enter(lane, priority),
     (pass) => pass.moving(Effect.sleep(millis)),
-    (pass) => pass.leave
+    (pass) => Effect.sync(pass.leave)
   )
 
 const free = { read: 0, write: 0 }
@@ -75,7 +75,7 @@ describe("hostGate", () => {
       const body = Stream.unwrapScoped(
         Effect.map(
           Effect.uninterruptibleMask((restore) =>
-            Effect.tap(restore(gate.enter("read", "bulk")), (pass) => Effect.addFinalizer(() => pass.leave))
+            Effect.tap(restore(gate.enter("read", "bulk")), (pass) => Effect.addFinalizer(() => Effect.sync(pass.leave)))
           ),
           (pass) => Stream.fromPull(Effect.map(Stream.toPull(Stream.rechunk(Stream.range(1, 4), 1)), pass.moving))
         )
@@ -99,7 +99,7 @@ describe("hostGate", () => {
             Effect.acquireUseRelease(
               gate.enter("read", "small"),
               () => Effect.sync(() => started++),
-              (pass) => pass.leave
+              (pass) => Effect.sync(pass.leave)
             ),
           { concurrency: "unbounded" }
         )
@@ -137,7 +137,7 @@ describe("hostGate", () => {
       const waiting = yield* Effect.fork(hold(gate, "read", 0))
       yield* TestClock.adjust("10 seconds")
       expect(yield* Effect.timeout(body.moving(Effect.succeed("next")), "1 second")).toBe("next")
-      yield* body.leave
+      body.leave()
       yield* TestClock.adjust("50 seconds")
       yield* Fiber.join(waiting)
       expect(yield* gate.taken).toEqual(free)
@@ -181,7 +181,8 @@ describe("hostGate", () => {
       yield* Fiber.join(first)
       yield* Fiber.join(second)
       yield* idle.moving(Effect.void)
-      yield* Effect.all([busy.leave, idle.leave])
+      busy.leave()
+      idle.leave()
       expect(yield* gate.taken).toEqual(free)
     })
   )

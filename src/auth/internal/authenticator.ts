@@ -28,6 +28,8 @@ export interface Need {
 
 /** Answers the challenges of one endpoint: a registry's origin or a mirror. @internal */
 export interface Authenticator {
+  /** Whether a challenge is known, so that there may be something to send before being asked. */
+  readonly isAsked: () => boolean
   /** The `Authorization` to send before being asked; none while no challenge is known. From the cache, or fetched. */
   readonly authorize: (need: Need) => Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure>
   /**
@@ -264,7 +266,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       return Option.filter(yield* headerFor(need, challenge.value, [], credentials), (header) => !sameHeader(header, rejected))
     })
 
-    return { authorize, answer, token }
+    return { isAsked: () => known.length > 0, authorize, answer, token }
   })
 
 /**

@@ -8,17 +8,18 @@
  * @internal
  */
 import type * as Headers from "@effect/platform/Headers"
-import * as Body from "@effect/platform/HttpBody"
+import * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { sanitizeUrl } from "../../model/internal/sanitize.ts"
 import { version } from "../../model/internal/version.ts"
 import { type LimitExceeded, RedirectRefused, type RequestContext, TransportError } from "../../model/RegistryError.ts"
 import * as AddressPolicy from "./addressPolicy.ts"
+import type * as Body from "./body.ts"
 import * as Exchange from "./exchange.ts"
 import * as Origin from "./origin.ts"
 import * as Redirect from "./redirect.ts"
@@ -30,7 +31,7 @@ export interface WireRequest {
   /** Absolute; reaches the socket byte for byte, except for a fragment, which is not sent. */
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: Body.HttpBody | undefined
+  readonly body?: HttpBody.HttpBody | undefined
   /** Whether a stream body may be run again for a redirect; `true` by default. */
   readonly replayable?: boolean | undefined
   /** For errors and spans. */
@@ -74,18 +75,28 @@ export interface WireOptions {
   readonly resolver?: AddressPolicy.CheckOptions["resolver"]
 }
 
+/** An answer for whoever takes care of it without a scope. @internal */
+export interface Reply extends WireResponse {
+  /** Ends whatever is left of the body; undefined when there never was anything. To be run uninterruptibly. */
+  readonly settle: Body.Settle | undefined
+  /** From now on the body keeps to the pace, and leaves with its end. */
+  readonly keepTo: (pace: Body.Pace) => void
+}
+
 /** @internal */
 export interface Wire {
   readonly send: (
     request: WireRequest,
     options?: Partial<WireOptions>
   ) => Effect.Effect<WireResponse, TransportError | RedirectRefused, Scope.Scope>
-  /** Into a scope at hand: every request is sent so, and to provide a scope costs as much as a good part of the request. */
+  /** Into a scope at hand. */
   readonly sendIn: (
     scope: Scope.Scope,
     request: WireRequest,
     options?: Partial<WireOptions>
   ) => Effect.Effect<WireResponse, TransportError | RedirectRefused>
+  /** To be run uninterruptibly: `restore` is for the waits, and whoever gets the reply has to settle it. Every request of the transport is sent so. */
+  readonly open: (request: WireRequest, restore: Exchange.Restore) => Effect.Effect<Reply, TransportError | RedirectRefused>
 }
 
 /** @internal */
@@ -94,13 +105,15 @@ const defaultMaxRedirects = 10
 const defaultConnectTimeout = Duration.seconds(30)
 const defaultIdleTimeout = Duration.minutes(1)
 
-const defaultHeadersTimeout = (method: WireRequest["method"]) =>
-  method === "GET" || method === "HEAD" || method === "DELETE" ? Duration.minutes(1) : Duration.minutes(5)
+/** Whether the answer needs nothing to be stored first. */
+const isQuick = (method: WireRequest["method"]): boolean => method === "GET" || method === "HEAD" || method === "DELETE"
 
-const settingsOf = (request: WireRequest, options: WireOptions): Exchange.Settings => ({
+const defaultHeadersTimeout = (method: WireRequest["method"]) => (isQuick(method) ? Duration.minutes(1) : Duration.minutes(5))
+
+const settingsOf = (method: WireRequest["method"], options: WireOptions): Exchange.Settings => ({
   answerMillis:
     Duration.toMillis(options.connectTimeout ?? defaultConnectTimeout) +
-    Duration.toMillis(options.headersTimeout ?? defaultHeadersTimeout(request.method)),
+    Duration.toMillis(options.headersTimeout ?? defaultHeadersTimeout(method)),
   idleMillis: Duration.toMillis(options.idleTimeout ?? defaultIdleTimeout),
   propagateTrace: options.propagateTrace ?? false
 })
@@ -116,11 +129,28 @@ const withoutFragment = (url: string): string => {
 const userAgentHeader = ({ userAgent = defaultUserAgent }: WireOptions): Readonly<Record<string, string>> =>
   userAgent === "" ? {} : { "user-agent": userAgent }
 
-const outgoing = (request: WireRequest, options: WireOptions): Exchange.Outgoing => ({
+/** What the options mean, worked out once for all requests that have no others. */
+interface Prepared {
+  readonly options: WireOptions
+  readonly settingsOf: (method: WireRequest["method"]) => Exchange.Settings
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const prepare = (options: WireOptions): Prepared => {
+  const quick = settingsOf("GET", options)
+  const slow = settingsOf("PUT", options)
+  return {
+    options,
+    settingsOf: (method) => (isQuick(method) ? quick : slow),
+    headers: { "accept-encoding": "identity", ...userAgentHeader(options) }
+  }
+}
+
+const outgoing = (request: WireRequest, { headers }: Prepared): Exchange.Outgoing => ({
   method: request.method,
   url: withoutFragment(request.url),
-  headers: { "accept-encoding": "identity", ...userAgentHeader(options), ...lowerCase(request.headers) },
-  body: request.body ?? Body.empty,
+  headers: { ...headers, ...lowerCase(request.headers) },
+  body: request.body ?? HttpBody.empty,
   context: request.context
 })
 
@@ -140,16 +170,18 @@ const httpUrl = (url: string): URL | undefined => {
   return parsed?.protocol === "https:" || parsed?.protocol === "http:" ? parsed : undefined
 }
 
-const responseOf = (exchange: Exchange.Exchange, request: Exchange.Outgoing, origin: string): WireResponse => ({
-  status: exchange.status,
-  headers: exchange.headers,
+const replyOf = ({ body, headers, status }: Exchange.Exchange, request: Exchange.Outgoing, origin: string): Reply => ({
+  status,
+  headers,
   url: request.url,
   origin,
-  contentEncoding: exchange.body.encoding,
-  body: exchange.body.stream,
-  bytes: exchange.body.bytes,
-  text: (limitBytes) => Effect.map(exchange.body.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
-  discard: exchange.body.discard
+  contentEncoding: body.encoding,
+  body: body.stream,
+  bytes: body.bytes,
+  text: (limitBytes) => Effect.map(body.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
+  discard: body.discard,
+  settle: body.settle,
+  keepTo: body.keepTo
 })
 
 /** Why the redirect may not be followed, or `undefined`. */
@@ -159,41 +191,65 @@ const policy = (from: URL, to: URL, options: WireOptions): Effect.Effect<string 
 const follow = (
   means: Exchange.Means,
   first: Exchange.Outgoing,
-  options: WireOptions,
-  settings: Exchange.Settings,
+  { options, settingsOf }: Prepared,
   streamReplayable: boolean,
-  scope: Scope.Scope
-): Effect.Effect<WireResponse, TransportError | RedirectRefused> => {
+  restore: Exchange.Restore
+): Effect.Effect<Reply, TransportError | RedirectRefused> => {
+  const settings = settingsOf(first.method)
   const maxRedirects = options.maxRedirects ?? defaultMaxRedirects
-  const seen = new Set<string>()
-  const step = (request: Exchange.Outgoing, hops: number): Effect.Effect<WireResponse, TransportError | RedirectRefused> =>
-    Effect.gen(function* () {
-      const from = httpUrl(request.url)
-      if (from === undefined) return yield* badUrl(request)
-      seen.add(`${request.method} ${from.href}`)
-      const exchange = yield* Exchange.open(means, request, from, hops === 0 ? settings : { ...settings, propagateTrace: false }, scope)
+  const visited: Array<string> = []
+
+  const redirected = Effect.fnUntraced(function* (
+    request: Exchange.Outgoing,
+    { body, status }: Exchange.Exchange,
+    from: URL,
+    location: string
+  ) {
+    const hops = visited.push(`${request.method} ${from.href}`)
+    yield* body.discard
+    const to = Redirect.target(location, from)
+    if (to === undefined) return yield* refused(request, location, "not a URL")
+    const no = yield* restore(policy(from, to, options))
+    if (no !== undefined) return yield* refused(request, to.href, no)
+    if (hops > maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
+    const following = Redirect.next(request, status, from, to, { replayable: streamReplayable })
+    if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
+    const { method } = following.right
+    if (visited.includes(`${method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")
+    return yield* step(following.right, { ...settings, propagateTrace: false })
+  })
+
+  const step = (request: Exchange.Outgoing, settings: Exchange.Settings): Effect.Effect<Reply, TransportError | RedirectRefused> => {
+    const from = httpUrl(request.url)
+    if (from === undefined) return Effect.fail(badUrl(request))
+    return Effect.flatMap(Exchange.open(means, request, from, settings, restore), (exchange) => {
       const location = exchange.headers["location"]
-      if (!Redirect.isRedirect(exchange.status, location)) return responseOf(exchange, request, from.origin)
-      yield* exchange.body.discard
-      const to = Redirect.target(location, from)
-      if (to === undefined) return yield* refused(request, location, "not a URL")
-      const no = yield* policy(from, to, options)
-      if (no !== undefined) return yield* refused(request, to.href, no)
-      if (hops === maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
-      const following = Redirect.next(request, exchange.status, from, to, { replayable: streamReplayable })
-      if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
-      if (seen.has(`${following.right.method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")
-      return yield* step(following.right, hops + 1)
+      return Redirect.isRedirect(exchange.status, location)
+        ? redirected(request, exchange, from, location)
+        : Effect.succeed(replyOf(exchange, request, from.origin))
     })
-  return step(first, 0)
+  }
+  return step(first, settings)
 }
 
 /** A wire over the client. @internal */
 export const make = (client: HttpClient.HttpClient, options: WireOptions = {}): Wire => {
   const means: Exchange.Means = { client, patrolOf: Watchdog.patrols() }
-  const sendIn: Wire["sendIn"] = (scope, request, perRequest) => {
-    const merged = perRequest === undefined ? options : { ...options, ...perRequest }
-    return follow(means, outgoing(request, merged), merged, settingsOf(request, merged), request.replayable ?? true, scope)
+  const prepared = prepare(options)
+  const openWith = (prepared: Prepared, request: WireRequest, restore: Exchange.Restore) =>
+    follow(means, outgoing(request, prepared), prepared, request.replayable ?? true, restore)
+  const sendIn: Wire["sendIn"] = (scope, request, perRequest) =>
+    Effect.uninterruptibleMask((restore) => {
+      const reply = openWith(perRequest === undefined ? prepared : prepare({ ...options, ...perRequest }), request, restore)
+      return Effect.tap(reply, (reply) => settleWith(scope, reply))
+    })
+  return {
+    send: (request, perRequest) => Effect.flatMap(Effect.scope, (scope) => sendIn(scope, request, perRequest)),
+    sendIn,
+    open: (request, restore) => openWith(prepared, request, restore)
   }
-  return { send: (request, perRequest) => Effect.flatMap(Effect.scope, (scope) => sendIn(scope, request, perRequest)), sendIn }
 }
+
+/** Whatever is left of the reply ends with the scope. @internal */
+export const settleWith = (scope: Scope.Scope, { settle }: Reply): Effect.Effect<void> =>
+  settle === undefined ? Effect.void : Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(settle(exit)))

@@ -39,9 +39,36 @@ export interface Body {
   readonly bytes: (limitBytes: number) => Effect.Effect<Uint8Array, TransportError | LimitExceeded>
   /** Reads a little, else aborts. */
   readonly discard: Effect.Effect<void>
-  /** Ends whatever is left when the scope of the answer closes. */
-  readonly settle: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+  /** Ends whatever is left, as the use of the answer ended; undefined when there never was anything. */
+  readonly settle: Settle | undefined
+  /** From now on the body keeps to the pace, and leaves with its end, which may have come already. */
+  readonly keepTo: (pace: Pace) => void
 }
+
+/** @internal */
+export type Settle = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+
+/** What a body moves by: a place that is lent to others while its consumer rests. @internal */
+export interface Pace {
+  /** Whether the place is still there; where it is not, `regain` waits for one. */
+  readonly move: () => boolean
+  readonly regain: Effect.Effect<void>
+  readonly rest: () => void
+  /** Gives the place back for good. */
+  readonly leave: () => void
+}
+
+const ownPace: Pace = { move: () => true, regain: Effect.void, rest: () => {}, leave: () => {} }
+
+/** An answer without body needs neither a watchdog nor a place. */
+const emptyBody = (encoding: string | undefined): Body => ({
+  encoding,
+  stream: Stream.empty,
+  bytes: () => Effect.sync(() => new Uint8Array(0)),
+  discard: Effect.void,
+  settle: undefined,
+  keepTo: (pace) => pace.leave()
+})
 
 /** As much of an unwanted body is read to keep its connection; for more, a new connection is cheaper. */
 const drainBytes = 64 * 1024
@@ -89,21 +116,33 @@ export const make = (options: {
   const declared = lengthOf(headers)
   const encoding = encodingOf(headers)
   const empty = options.method === "HEAD" || source.status === 204 || source.status === 304 || declared === 0
-  let state: "unread" | "reading" | "done" = empty ? "done" : "unread"
+  if (empty) {
+    watchdog.stop()
+    return emptyBody(encoding)
+  }
+  let state: "unread" | "reading" | "done" = "unread"
+  let pace = ownPace
   /** What reads the body, while it is read. */
   let reader: Pick<Pump.Pump<unknown>, "close" | "abandon"> | undefined
-  if (empty) watchdog.stop()
 
-  const done = () => {
+  const stop = () => {
     state = "done"
     reader = undefined
     watchdog.stop()
   }
+  const done = () => {
+    stop()
+    pace.leave()
+  }
   /** Aborts what is still open. */
   const release = Effect.suspend(() => {
+    if (state === "done") return Effect.void
     const end = reader?.close ?? (state === "unread" ? letGo(forks, watchdog, source) : Effect.void)
-    done()
-    return end
+    stop()
+    return Effect.ensuring(
+      end,
+      Effect.sync(() => pace.leave())
+    )
   })
   const refuse = (error: () => TransportError | LimitExceeded) => Effect.zipRight(release, Effect.failSync(error))
 
@@ -130,20 +169,34 @@ export const make = (options: {
   let seen = 0
   const arrived = (chunk: Chunk.Chunk<Uint8Array>) => {
     for (const bytes of chunk) seen += bytes.byteLength
+    pace.rest()
     return Effect.succeed(chunk)
   }
+  /** It was the last pull, but nobody has let go of the body yet. */
+  const interrupted = <E>(cause: Cause.Cause<E>) => {
+    pace.rest()
+    return Effect.failCause(cause)
+  }
+
+  /** One pull, as soon as there is a place for it. */
+  const moving = <A, E>(pull: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => (pace.move() ? pull() : Effect.flatMap(pace.regain, pull)))
 
   const openPump = (): PullStream.Pull<TransportError> => {
     const pump = Pump.start(forks, watchdog, source.stream)
     reader = pump
-    return Effect.flatMap(
+    const next = Effect.matchCauseEffect(
       pump.next(idleMillis, () => Effect.failSync(() => Option.some(overdue()))),
-      (pulled) => {
-        if (Either.isRight(pulled)) return arrived(pulled.right)
-        const end = pulled.left
-        return Effect.failSync(() => (Exit.isSuccess(end) || isEmptyBody(end.cause) ? ended(seen) : Option.some(broken(end.cause))))
+      {
+        onSuccess: (pulled) => {
+          if (Either.isRight(pulled)) return arrived(pulled.right)
+          const end = pulled.left
+          return Effect.failSync(() => (Exit.isSuccess(end) || isEmptyBody(end.cause) ? ended(seen) : Option.some(broken(end.cause))))
+        },
+        onFailure: interrupted
       }
     )
+    return moving(() => next)
   }
 
   const openDirect = (direct: Direct.DirectBody): PullStream.Pull<TransportError> => {
@@ -153,20 +206,20 @@ export const make = (options: {
       late = true
       direct.abort()
     }
-    const next = Effect.matchEffect(direct.pull, {
+    const next = Effect.matchCauseEffect(direct.pull, {
       onSuccess: (chunk) => {
         watchdog.arrived()
         return arrived(chunk)
       },
-      onFailure: (end) => {
+      onFailure: (cause) => {
+        const end = Option.getOrUndefined(Cause.failureOption(cause))
+        if (end === undefined) return interrupted(Cause.stripFailures(cause))
         watchdog.arrived()
-        return Effect.failSync(() => {
-          if (late) return Option.some(overdue())
-          return Option.isNone(end) ? ended(seen) : Option.some(broken(Cause.fail(end.value)))
-        })
+        if (late) return Effect.fail(Option.some(overdue()))
+        return Effect.fail(Option.isNone(end) ? ended(seen) : Option.some(broken(Cause.fail(end.value))))
       }
     })
-    return Effect.suspend(() => {
+    return moving(() => {
       watchdog.expect(idleMillis, giveUp)
       return next
     })
@@ -178,26 +231,28 @@ export const make = (options: {
     return direct === undefined ? openPump() : openDirect(direct)
   })
 
-  const stream = empty ? Stream.empty : PullStream.make((scope) => Effect.tap(open, Scope.addFinalizer(scope, release)))
+  const stream = PullStream.make((scope) => Effect.tap(open, Scope.addFinalizer(scope, release)))
 
   const buffered = (limitBytes: number) =>
     Effect.zipRight(
       claim,
-      Watchdog.guard(
-        watchdog,
-        () => forks.fork(source.arrayBuffer),
-        idleMillis,
-        (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
-          if (Exit.isFailure(exit)) return Effect.failSync(() => broken(exit.cause))
-          const bytes = new Uint8Array(exit.value)
-          const cut = ended(bytes.byteLength)
-          if (bytes.byteLength > limitBytes) return Effect.failSync(() => errors.tooLarge(limitBytes))
-          return Option.isSome(cut) ? Effect.fail(cut.value) : Effect.succeed(bytes)
-        },
-        () => Effect.failSync(overdue),
-        () => Effect.sync(done)
+      moving(() =>
+        Watchdog.guard(
+          watchdog,
+          () => forks.fork(source.arrayBuffer),
+          idleMillis,
+          (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
+            if (Exit.isFailure(exit)) return Effect.failSync(() => broken(exit.cause))
+            const bytes = new Uint8Array(exit.value)
+            const cut = ended(bytes.byteLength)
+            if (bytes.byteLength > limitBytes) return Effect.failSync(() => errors.tooLarge(limitBytes))
+            return Option.isSome(cut) ? Effect.fail(cut.value) : Effect.succeed(bytes)
+          },
+          () => Effect.failSync(overdue),
+          () => Effect.sync(done)
+        )
       )
-    )
+    ).pipe(Effect.onInterrupt(() => Effect.sync(done)))
   /** Reads on while `wanted` says so. */
   const readWhile = (wanted: (bytes: Uint8Array) => boolean): Effect.Effect<void, TransportError> =>
     Effect.flatMap(open, (pull) =>
@@ -223,7 +278,6 @@ export const make = (options: {
     })
 
   const bytes = (limitBytes: number): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
-    if (empty) return Effect.succeed(new Uint8Array(0))
     if (encoding !== undefined && options.identity) return refuse(() => errors.encoded(encoding))
     if (declared !== undefined && declared > limitBytes) return refuse(() => errors.tooLarge(limitBytes))
     const small = declared !== undefined && declared <= bufferedBytes
@@ -252,6 +306,10 @@ export const make = (options: {
     bytes,
     discard: drainIf(declared === undefined || declared <= drainBytes),
     // Unasked, only what is known to be small is worth reading.
-    settle: (exit) => drainIf(Exit.isSuccess(exit) && declared !== undefined && declared <= drainBytes)
+    settle: (exit) => drainIf(Exit.isSuccess(exit) && declared !== undefined && declared <= drainBytes),
+    keepTo: (given) => {
+      pace = given
+      if (state === "done") pace.leave()
+    }
   }
 }

@@ -23,7 +23,7 @@ export interface DirectBody {
 
 /** @internal */
 export interface DirectExchange {
-  /** To be run once; whoever gets the response has to let go of it. */
+  /** To be run once; whoever gets the response has to let go of it, and whoever is interrupted meanwhile has to abort. */
   readonly response: Effect.Effect<HttpClientResponse, HttpClientError>
   /** Closes the connection, upon which the wait fails at once; harmless after the end. */
   readonly abort: () => void
@@ -37,8 +37,11 @@ interface Response extends HttpClientResponse {
 }
 
 interface Client extends HttpClient.HttpClient {
-  readonly [start]: (request: HttpClientRequest) => DirectExchange
+  readonly [start]: Start
 }
+
+/** Begins an exchange; the URL is that of the request, which whoever follows redirects has parsed already. @internal */
+export type Start = (request: HttpClientRequest, url: URL) => DirectExchange
 
 const isResponse = (response: HttpClientResponse): response is Response => Object.hasOwn(response, body)
 
@@ -55,9 +58,8 @@ export const offersBody = (response: HttpClientResponse): boolean => isResponse(
 export const takeBody = (response: HttpClientResponse): DirectBody | undefined => (isResponse(response) ? response[body]() : undefined)
 
 /** Offers exchanges that go as the client's own. @internal */
-export const withStart = (client: HttpClient.HttpClient, begin: (request: HttpClientRequest) => DirectExchange): HttpClient.HttpClient =>
+export const withStart = (client: HttpClient.HttpClient, begin: Start): HttpClient.HttpClient =>
   Object.defineProperty(client, start, { value: begin })
 
 /** How the client begins an exchange that can be aborted, if it is ours. @internal */
-export const startOf = (client: HttpClient.HttpClient): ((request: HttpClientRequest) => DirectExchange) | undefined =>
-  isClient(client) ? client[start] : undefined
+export const startOf = (client: HttpClient.HttpClient): Start | undefined => (isClient(client) ? client[start] : undefined)

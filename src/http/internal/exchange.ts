@@ -12,7 +12,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,6 @@ import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { sanitizeText, sanitizeUrl } from "../../model/internal/sanitize.ts"
 import { LimitExceeded, type RequestContext, TransportError } from "../../model/RegistryError.ts"
@@ -168,7 +167,8 @@ const surroundings = (refs: FiberRefs.FiberRefs, forkAs: FiberId.Runtime) => {
   })
 }
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** Lets its effect be interrupted, in a region that cannot be. @internal */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** Sends and waits for the answer's headers; only the wait can be interrupted, so that no answer gets lost. */
 const answer = (
@@ -176,35 +176,34 @@ const answer = (
   request: Outgoing,
   parsed: URL,
   settings: Settings,
+  span: Tracer.Span,
   forks: Fork.Forks,
   watchdog: Watchdog.Watchdog,
   restore: Restore
-) =>
-  Effect.useSpan(`http ${request.method}`, spanOptions(request, parsed), (span) => {
-    const upload: Upload = { open: true, failed: undefined }
-    const trace = settings.propagateTrace ? HttpTraceContext.toHeaders(span) : undefined
-    const sent = requestOf(request, watchedBody(request.body, upload, watchdog), trace)
-    const onExit = (exit: Exit.Exit<HttpClientResponse, unknown>): Effect.Effect<HttpClientResponse, TransportError> => {
-      upload.open = false
-      if (Exit.isFailure(exit)) return Effect.failSync(() => errorOf(request, sendFailure(exit.cause, upload.failed)))
-      if (exit.value.status === 0) return Effect.failSync(() => errorOf(request, hiddenAnswer))
-      span.attribute("http.response.status_code", exit.value.status)
-      return Effect.succeed(exit.value)
-    }
-    const onOverdue = () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
-    const start = Direct.startOf(client)
-    if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent), restore, settings.answerMillis, onExit, onOverdue)
-    return restore(
-      Watchdog.guard(
-        watchdog,
-        () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
-        settings.answerMillis,
-        onExit,
-        onOverdue,
-        (dropped) => Body.letGo(forks, watchdog, dropped)
-      )
+): Effect.Effect<HttpClientResponse, TransportError> => {
+  const upload: Upload = { open: true, failed: undefined }
+  const trace = settings.propagateTrace ? HttpTraceContext.toHeaders(span) : undefined
+  const sent = requestOf(request, watchedBody(request.body, upload, watchdog), trace)
+  const onExit = (exit: Exit.Exit<HttpClientResponse, unknown>): Effect.Effect<HttpClientResponse, TransportError> => {
+    upload.open = false
+    if (Exit.isFailure(exit)) return Effect.failSync(() => errorOf(request, sendFailure(exit.cause, upload.failed)))
+    if (exit.value.status === 0) return Effect.failSync(() => errorOf(request, hiddenAnswer))
+    return Effect.succeed(exit.value)
+  }
+  const onOverdue = () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
+  const start = Direct.startOf(client)
+  if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent, parsed), restore, settings.answerMillis, onExit, onOverdue)
+  return restore(
+    Watchdog.guard(
+      watchdog,
+      () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
+      settings.answerMillis,
+      onExit,
+      onOverdue,
+      (dropped) => Body.letGo(forks, watchdog, dropped)
     )
-  })
+  )
+}
 
 /** A browser gives an opaque answer to a redirect it was told not to follow. */
 const hiddenAnswer: Failure.Failure = {
@@ -245,7 +244,8 @@ const bodyErrors = (request: Outgoing, settings: Settings): Body.Errors => {
 }
 
 /**
- * Sends the request. The connection lives no longer than the scope, and ends at once when there is no answer.
+ * Sends the request. To be run uninterruptibly: `restore` is for the waits. The connection ends at once when there is no answer; whoever gets
+ * one has to settle its body.
  *
  * @internal
  */
@@ -255,27 +255,37 @@ export const open = (
   /** The request's URL. */
   parsed: URL,
   settings: Settings,
-  scope: Scope.Scope
+  restore: Restore
 ): Effect.Effect<Exchange, TransportError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const forks = yield* Fork.make
-      const watchdog = patrolOf(yield* Effect.clock).start(forks.fork, Math.min(settings.answerMillis, settings.idleMillis))
-      const source = yield* Effect.onError(answer(client, request, parsed, settings, forks, watchdog, restore), () =>
-        Effect.sync(watchdog.stop)
-      )
-      const headers = source.headers
-      const body = Body.make({
-        source,
-        headers,
-        method: request.method,
-        identity: request.headers["accept-encoding"] === "identity",
-        idleMillis: settings.idleMillis,
-        forks,
-        watchdog,
-        errors: bodyErrors(request, settings)
+  Effect.flatMap(Effect.makeSpan(`http ${request.method}`, spanOptions(request, parsed)), (span) =>
+    Effect.withFiberRuntime((fiber, status) => {
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const timed = fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
+      const forks = Fork.of(fiber, status.runtimeFlags)
+      const watchdog = patrolOf(clock).start(forks.fork, Math.min(settings.answerMillis, settings.idleMillis))
+      const endSpan = (exit: Exit.Exit<void, TransportError>) => span.end(timed ? clock.unsafeCurrentTimeNanos() : 0n, exit)
+      return Effect.matchCauseEffect(answer(client, request, parsed, settings, span, forks, watchdog, restore), {
+        onFailure: (cause) => {
+          watchdog.stop()
+          endSpan(Exit.failCause(cause))
+          return Effect.failCause(cause)
+        },
+        onSuccess: (source) => {
+          const { headers } = source
+          span.attribute("http.response.status_code", source.status)
+          endSpan(Exit.void)
+          const body = Body.make({
+            source,
+            headers,
+            method: request.method,
+            identity: request.headers["accept-encoding"] === "identity",
+            idleMillis: settings.idleMillis,
+            forks,
+            watchdog,
+            errors: bodyErrors(request, settings)
+          })
+          return Effect.succeed({ status: source.status, headers, body })
+        }
       })
-      yield* Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(body.settle(exit)))
-      return { status: source.status, headers, body }
     })
   )

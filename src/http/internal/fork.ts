@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -44,7 +44,7 @@ const inlineScheduler = (usual: Scheduler.Scheduler): Scheduler.Scheduler => {
 }
 
 /** Fibers so started can be interrupted, even from a region that cannot. Most requests need none, and then this costs nothing. @internal */
-export const make: Effect.Effect<Forks> = Effect.withFiberRuntime((fiber, status) => {
+export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>, flags: RuntimeFlags.RuntimeFlags): Forks => {
   const refs = fiber.getFiberRefs()
   const unobtrusive = lazily(() =>
     // Whoever waits for a fiber tells its failure. The runtime would log it as it is: with the request, signature and credentials in it.
@@ -54,14 +54,14 @@ export const make: Effect.Effect<Forks> = Effect.withFiberRuntime((fiber, status
     Runtime.runFork(
       Runtime.make({
         context: FiberRefs.getOrDefault(refs, FiberRef.currentContext),
-        runtimeFlags: RuntimeFlags.enable(status.runtimeFlags, RuntimeFlags.Interruption),
+        runtimeFlags: RuntimeFlags.enable(flags, RuntimeFlags.Interruption),
         fiberRefs: unobtrusive()
       })
     )
   )
   const inline = lazily(() => inlineScheduler(FiberRefs.getOrDefault(refs, FiberRef.currentScheduler)))
-  return Effect.succeed({ fork: (effect, options) => runFork()(effect, options), inline })
-})
+  return { fork: (effect, options) => runFork()(effect, options), inline }
+}
 
 const lazily = <A>(make: () => A): (() => A) => {
   let made: { readonly value: A } | undefined

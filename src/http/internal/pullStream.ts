@@ -28,7 +28,8 @@ const openOf = <E>(stream: Stream.Stream<Uint8Array, E, unknown>) => opens.get(s
 
 /** @internal */
 export const make = <E>(open: Open<E>): Stream.Stream<Uint8Array, E> => {
-  const stream = Stream.unwrapScoped(Effect.map(Effect.flatMap(Effect.scope, open), Stream.repeatEffectChunkOption))
+  // Most are read by pulling, and never need what they are made of as streams.
+  const stream = Stream.suspend(() => Stream.unwrapScoped(Effect.map(Effect.flatMap(Effect.scope, open), Stream.repeatEffectChunkOption)))
   opens.set(stream, open)
   return stream
 }

@@ -26,15 +26,28 @@ const resetOf = (text: string | undefined, nowMillis: number): Duration.Duration
   return seconds > 1_000_000_000 ? Duration.millis(Math.max(0, seconds * 1000 - nowMillis)) : Duration.seconds(seconds)
 }
 
+type Part = "limit" | "remaining" | "reset"
+
+const names: Readonly<Record<Part, readonly [name: string, extension: string]>> = {
+  limit: ["ratelimit-limit", "x-ratelimit-limit"],
+  remaining: ["ratelimit-remaining", "x-ratelimit-remaining"],
+  reset: ["ratelimit-reset", "x-ratelimit-reset"]
+}
+
+const read = (headers: Headers.Headers, part: Part): string | undefined => headers[names[part][0]] ?? headers[names[part][1]]
+
+/** Whether the headers speak of a budget at all. @internal */
+export const isIn = (headers: Headers.Headers): boolean => read(headers, "limit") !== undefined || read(headers, "remaining") !== undefined
+
 /**
  * `RateLimit-Limit: 100;w=21600`, `RateLimit-Remaining`, `RateLimit-Reset` (Docker Hub) or their `X-` forms (GitHub).
  *
  * @internal
  */
 export const parse = (headers: Headers.Headers, nowMillis: number): Budget | undefined => {
-  const read = (name: string) => headers[`ratelimit-${name}`] ?? headers[`x-ratelimit-${name}`]
-  const limit = integer(read("limit"))
-  const remaining = integer(read("remaining"))
-  if (limit === undefined && remaining === undefined) return undefined
-  return { limit, remaining, window: windowOf(read("limit")) ?? windowOf(read("remaining")), reset: resetOf(read("reset"), nowMillis) }
+  const limit = read(headers, "limit")
+  const remaining = read(headers, "remaining")
+  const budget = { limit: integer(limit), remaining: integer(remaining) }
+  if (budget.limit === undefined && budget.remaining === undefined) return undefined
+  return { ...budget, window: windowOf(limit) ?? windowOf(remaining), reset: resetOf(read(headers, "reset"), nowMillis) }
 }

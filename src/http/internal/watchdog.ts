@@ -88,9 +88,13 @@ const patrol = (clock: Clock.Clock): Patrol => {
     timer?.unsafeInterruptAsFork(FiberId.none)
     timer = undefined
   }
-  const leave = (post: Post) => {
-    posts.delete(post)
+  const restIfIdle = () => {
     if (posts.size === 0) rest()
+  }
+  const leave = (post: Post) => {
+    // Whoever sends one request after the other does so at once: for each of them a fiber would be started and ended.
+    posts.delete(post)
+    if (posts.size === 0) queueMicrotask(restIfIdle)
   }
   return {
     start: (fork, shortestMillis) => {
@@ -172,7 +176,7 @@ export const guardDirect = <B, E2>(
     onFailure: (cause) => {
       // An interruption may come when the answer is there already; it ends here.
       abort()
-      return Effect.zipRight(restore(Effect.void), ended(Exit.failCause(cause)))
+      return Effect.flatMap(restore(Effect.void), () => ended(Exit.failCause(cause)))
     }
   })
   return Effect.suspend(() => {

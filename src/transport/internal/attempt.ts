@@ -1,16 +1,16 @@
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
+import type { Restore } from "../../http/internal/exchange.ts"
 import * as Origin from "../../http/internal/origin.ts"
-import * as PullStream from "../../http/internal/pullStream.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
-import type { Wire, WireResponse } from "../../http/internal/Wire.ts"
+import type { Reply, Wire } from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
 import type { Connection, Endpoint } from "./endpoint.ts"
-import { enterIn, type HostGate, type Pass } from "./hostGate.ts"
-import type { Heard, TransportRequest } from "./message.ts"
+import type { Lane, Pass } from "./hostGate.ts"
+import { type Heard, settle, type TransportRequest } from "./message.ts"
 import { challengesOf } from "./ping.ts"
 
 type Authorization = Option.Option<Redacted.Redacted>
@@ -32,41 +32,21 @@ const withAuthorization = (headers: TransportRequest["headers"], authorization: 
     onSome: (value) => ({ ...headers, authorization: Redacted.value(value) })
   })
 
-/** A place at the host, given back when the scope closes or before. */
-const enter = (gate: HostGate, request: TransportRequest, scope: Scope.Scope): Effect.Effect<Pass> => {
-  const lane = request.method === "GET" || request.method === "HEAD" ? "read" : "write"
-  return enterIn(scope, gate, lane, request.priority ?? "small")
-}
-
-/** Lends the place while the consumer of the body rests, and gives it back at the end of the body. */
-const paced = (response: WireResponse, { moving, leave }: Pass): WireResponse => ({
-  ...response,
-  body: PullStream.make((scope) =>
-    Effect.flatMap(PullStream.openIn(scope, response.body), (pull) =>
-      Effect.as(
-        Scope.addFinalizer(scope, leave),
-        Effect.tapError(moving(pull), () => leave)
-      )
-    )
-  ),
-  bytes: (limitBytes) => Effect.ensuring(moving(response.bytes(limitBytes)), leave),
-  text: (limitBytes) => Effect.ensuring(moving(response.text(limitBytes)), leave),
-  discard: Effect.ensuring(moving(response.discard), leave)
-})
+const laneOf = ({ method }: TransportRequest): Lane => (method === "GET" || method === "HEAD" ? "read" : "write")
 
 /**
  * One request and, after each 401 that can be answered, one more, `maxAnswers` of them at most. What can be answered is for the authenticator
- * to say.
+ * to say. To be run uninterruptibly: `restore` is for the waits. Whoever gets an answer has to settle it; without one, nothing is held.
  *
  * @internal
  */
-export const attempt = Effect.fnUntraced(function* (
+export const attempt = (
   wire: Wire,
   endpoint: Endpoint,
   connection: Connection,
   request: TransportRequest,
-  scope: Scope.Scope
-): Effect.fn.Return<Heard, AuthFailure> {
+  restore: Restore
+): Effect.Effect<Heard, AuthFailure> => {
   const { authenticator, origin } = connection
   const { url, own } = target(connection, endpoint, request.path)
   const context: RequestContext = {
@@ -78,50 +58,84 @@ export const attempt = Effect.fnUntraced(function* (
     url
   }
   const need = { repository: request.repository, scopes: request.scopes, context }
-  // The place first: while it is waited for, a token may come to its end.
-  const pass = yield* enter(endpoint.gate, request, scope)
 
   const send = (authorization: Authorization) =>
-    pass.moving(
-      wire.sendIn(scope, {
+    wire.open(
+      {
         method: request.method,
         url,
         headers: withAuthorization(request.headers, authorization),
         body: request.body,
         replayable: request.replayable,
         context
-      })
+      },
+      restore
     )
 
-  const hear = Effect.fnUntraced(function* (response: WireResponse, sent: ReadonlyArray<Authorization>) {
-    if (request.method === "HEAD") yield* pass.leave
-    const heard: Heard = {
-      response: paced(response, pass),
-      context,
-      authorizations: sent.flatMap(Option.toArray),
-      retryAfter: yield* RetryAfter.of(response.headers),
-      direct: Origin.sameText(origin, response.origin)
-    }
-    return heard
+  const heard = (response: Reply, sent: ReadonlyArray<Authorization>, retryAfter: Duration.Duration | undefined): Heard => ({
+    response,
+    context,
+    authorizations: sent.flatMap(Option.toArray),
+    retryAfter,
+    direct: Origin.sameText(origin, response.origin)
   })
 
-  const first: Authorization = own ? yield* authenticator.authorize(need) : Option.none()
-  const sent = [first]
-  let last = first
-  let response = yield* send(first)
-  while (response.status === 401 && own && sent.length <= maxAnswers) {
-    const answered = authenticator.answer(need, challengesOf(response), last, response.origin)
-    if (request.replayable === false) {
-      // It was sent once and is not sent again, whatever becomes of the token for the next request.
-      yield* Effect.ignore(answered)
-      break
+  const hear = (response: Reply, sent: ReadonlyArray<Authorization>): Effect.Effect<Heard> =>
+    response.headers["retry-after"] === undefined
+      ? Effect.succeed(heard(response, sent, undefined))
+      : Effect.map(RetryAfter.of(response.headers), (retryAfter) => heard(response, sent, retryAfter))
+
+  const settling = <A, E>(response: Reply, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.onError(effect, (cause) => settle(response, cause))
+
+  const refused = Effect.fnUntraced(function* (pass: Pass, refusal: Reply, first: Authorization) {
+    const sent = [first]
+    let last = first
+    let response = refusal
+    while (response.status === 401 && sent.length <= maxAnswers) {
+      pass.rest()
+      const answered = restore(authenticator.answer(need, challengesOf(response), last, response.origin))
+      if (request.replayable === false) {
+        // It was sent once and is not sent again, whatever becomes of the token for the next request.
+        yield* settling(response, Effect.ignore(answered))
+        break
+      }
+      const next = yield* settling(response, answered)
+      if (Option.isNone(next)) break
+      yield* response.discard
+      last = next
+      sent.push(next)
+      if (!pass.move()) yield* restore(pass.regain)
+      response = yield* send(next)
     }
-    const next = yield* answered
-    if (Option.isNone(next)) break
-    yield* response.discard
-    last = next
-    sent.push(next)
-    response = yield* send(next)
+    return { response, sent }
+  })
+
+  const admitted = (pass: Pass): Effect.Effect<Heard, AuthFailure> => {
+    const exchange = (first: Authorization): Effect.Effect<Heard, AuthFailure> =>
+      Effect.flatMap(send(first), (response) =>
+        response.status === 401 && own
+          ? Effect.flatMap(refused(pass, response, first), ({ response, sent }) => hear(response, sent))
+          : hear(response, [first])
+      )
+    const first =
+      own && authenticator.isAsked() ? Effect.flatMap(restore(authenticator.authorize(need)), exchange) : exchange(Option.none())
+    return Effect.matchCauseEffect(first, {
+      onFailure: (cause) => {
+        pass.leave()
+        return Effect.failCause(cause)
+      },
+      onSuccess: (heard) => {
+        // The body lends the place while its consumer rests, and gives it back at its end.
+        pass.rest()
+        heard.response.keepTo(pass)
+        return Effect.succeed(heard)
+      }
+    })
   }
-  return yield* hear(response, sent)
-})
+
+  // The place first: while it is waited for, a token may come to its end.
+  const { priority = "small" } = request
+  const pass = endpoint.gate.enterNow(laneOf(request), priority)
+  return pass === undefined ? Effect.flatMap(endpoint.gate.enter(laneOf(request), priority), admitted) : admitted(pass)
+}

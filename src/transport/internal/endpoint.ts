@@ -30,6 +30,8 @@ export interface Endpoint {
   readonly mirror: Mirror | undefined
   readonly gate: HostGate
   readonly policy: RetryPolicy.Service
+  /** What was found on first use, unless the registry was out of order. */
+  readonly known: () => Connection | undefined
   /** Finds scheme and challenge on first use. */
   readonly connection: Effect.Effect<Connection, TransportError | RedirectRefused>
 }
@@ -95,7 +97,7 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
     const [scheme, response] = yield* pass.moving(reach(scope))
     const heard: Heard & { readonly scheme: Ping.Scheme } = {
       scheme,
-      response,
+      response: yield* buffered(response),
       context: contextOf(scheme),
       authorizations: [],
       retryAfter: yield* RetryAfter.of(response.headers),
@@ -103,9 +105,11 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
     }
     return heard
   })
-  const { scheme, ...heard } = yield* attempts(yield* Effect.scope, { policy, gate, method: "GET", mayRepeat: true }, once)
-  const { direct, response } = heard
-  const greeting: Heard = { ...heard, response: yield* buffered(response) }
+  const pinged = Effect.uninterruptibleMask((restore) =>
+    attempts({ policy, gate, method: "GET", mayRepeat: true }, () => restore(Effect.scopedWith(once)), restore)
+  )
+  const { scheme, ...greeting } = yield* pinged
+  const { direct, response } = greeting
   const answer: Ping.PingAnswer = {
     scheme,
     status: response.status,
@@ -114,7 +118,7 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
     apiVersion: response.headers["docker-distribution-api-version"]
   }
   return { answer, greeting }
-}, Effect.scoped)
+})
 
 /** Out of order for now: asked again next time. */
 const isPassing = (status: number): boolean => status === 408 || status === 429 || status >= 500
@@ -126,6 +130,7 @@ const mayHaveCredentials = ({ apiHost, settings }: Options, scheme: Ping.Scheme)
 }
 
 const noCredentials: Authenticator.Authenticator = {
+  isAsked: () => false,
   authorize: () => Effect.succeedNone,
   answer: () => Effect.succeedNone,
   token: () => Effect.succeedNone
@@ -176,6 +181,7 @@ export const make = (environment: Environment, options: Options): Endpoint => {
     mirror: options.mirror,
     gate: options.gate,
     policy: options.policy,
+    known: () => known,
     connection: Effect.suspend(() => (known === undefined ? environment.flights.run(name, first) : Effect.succeed(known)))
   }
 }

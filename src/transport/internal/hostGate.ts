@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import type { Pace } from "../../http/internal/body.ts"
 
 /**
  * The limits of one host, shared by all requests to it: how many are under way (reads and writes apart, so that a copy inside one
@@ -15,6 +16,8 @@ export interface HostGate {
    * `enterIn`.
    */
   readonly enter: (lane: Lane, priority: Priority) => Effect.Effect<Pass>
+  /** A place that is to be had without waiting. */
+  readonly enterNow: (lane: Lane, priority: Priority) => Pass | undefined
   /** Nothing starts before this time, in epoch milliseconds. */
   readonly pauseUntil: (millis: number) => Effect.Effect<void>
   /** Places taken now, for tests and metrics. */
@@ -28,14 +31,12 @@ export type Lane = "read" | "write"
 export type Priority = "small" | "bulk"
 
 /** @internal */
-export interface Pass {
+export interface Pass extends Pace {
   /**
    * Runs one pull of a body. A body whose consumer rests gives its place to whoever waits, and takes one again here: any number of bodies
    * may be open, and none of them can keep the others from ending.
    */
   readonly moving: <A, E, R>(pull: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Gives the place back for good; what is left of the body needs none. */
-  readonly leave: Effect.Effect<void>
 }
 
 interface Holder {
@@ -45,6 +46,8 @@ interface Holder {
   /** `pulls` when the lender last looked. */
   seen: number
 }
+
+const newHolder = (): Holder => ({ state: "left", pulls: 0, seen: -1 })
 
 interface Waiter {
   readonly holder: Holder
@@ -173,15 +176,18 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
     return start > now ? Effect.sleep(Duration.millis(start - now)) : Effect.void
   })
 
-  const enter = (lane: Lane, priority: Priority): Effect.Effect<Pass> =>
-    Effect.suspend(() => {
-      const places = lanes[lane]
-      const holder: Holder = { state: "left", pulls: 0, seen: -1 }
-      const leave = Effect.sync(() => places.release(holder))
-      const rest = () => places.rest(holder)
-      // A pull that is interrupted is the last one: then the place is given back.
-      const resting = <A, E, R>(pull: Effect.Effect<A, E, R>) =>
-        Effect.matchCauseEffect(pull, {
+  const passOf = (places: Places, holder: Holder, priority: Priority): Pass => {
+    const move = () => places.move(holder)
+    const regain = places.take(holder, priority)
+    const rest = () => places.rest(holder)
+    return {
+      move,
+      regain,
+      rest,
+      leave: () => places.release(holder),
+      moving: (pull) => {
+        // A pull that is interrupted is the last one: then the place is given back.
+        const atOnce = Effect.matchCauseEffect(pull, {
           onSuccess: (value) => {
             rest()
             return Effect.succeed(value)
@@ -191,16 +197,26 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
             return Effect.failCause(cause)
           }
         })
-      const pass: Pass = {
-        moving: (pull) => {
-          const atOnce = resting(pull)
-          return Effect.suspend(() => (places.move(holder) ? atOnce : Effect.zipRight(places.take(holder, priority), atOnce)))
-        },
-        leave
+        return Effect.suspend(() => (move() ? atOnce : Effect.zipRight(regain, atOnce)))
       }
-      if (interval === 0 && pausedUntil === 0 && places.takeNow(holder)) return Effect.succeed(pass)
+    }
+  }
+
+  const enterNow = (lane: Lane, priority: Priority): Pass | undefined => {
+    const places = lanes[lane]
+    const holder = newHolder()
+    return interval === 0 && pausedUntil === 0 && places.takeNow(holder) ? passOf(places, holder, priority) : undefined
+  }
+
+  const enter = (lane: Lane, priority: Priority): Effect.Effect<Pass> =>
+    Effect.suspend(() => {
+      const now = enterNow(lane, priority)
+      if (now !== undefined) return Effect.succeed(now)
+      const holder = newHolder()
+      const pass = passOf(lanes[lane], holder, priority)
+      const leave = Effect.sync(pass.leave)
       // Nobody waits for the end of a pause with a place in hand: a body that is under way may need it.
-      const admitted: Effect.Effect<void> = Effect.zipRight(untilOpen, places.take(holder, priority)).pipe(
+      const admitted: Effect.Effect<void> = Effect.zipRight(untilOpen, pass.regain).pipe(
         Effect.zipRight(pauseLeft),
         Effect.flatMap((left) => (left > 0 ? Effect.zipRight(leave, admitted) : Effect.void))
       )
@@ -215,6 +231,7 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
 
   return {
     enter,
+    enterNow,
     pauseUntil: (millis) =>
       Effect.sync(() => {
         pausedUntil = Math.max(pausedUntil, millis)
@@ -225,4 +242,6 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
 
 /** A place that is given back when the scope closes, or before. @internal */
 export const enterIn = (scope: Scope.Scope, gate: HostGate, lane: Lane, priority: Priority): Effect.Effect<Pass> =>
-  Effect.uninterruptible(Effect.flatMap(gate.enter(lane, priority), (pass) => Effect.as(Scope.addFinalizer(scope, pass.leave), pass)))
+  Effect.uninterruptible(
+    Effect.flatMap(gate.enter(lane, priority), (pass) => Effect.as(Scope.addFinalizer(scope, Effect.sync(pass.leave)), pass))
+  )

@@ -1,12 +1,14 @@
 import type * as HttpBody from "@effect/platform/HttpBody"
+import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
+import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Challenge from "../../auth/Challenge.ts"
-import type { WireRequest, WireResponse } from "../../http/internal/Wire.ts"
+import type { Reply, WireRequest, WireResponse } from "../../http/internal/Wire.ts"
 import type { Endpoint, RequestContext, ResponseError, ResponseErrorTag, UnknownRegistryError } from "../../model/RegistryError.ts"
 import * as RegistryError from "../../model/RegistryError.ts"
 import type { MirrorCapability } from "../RegistryHosts.ts"
@@ -60,9 +62,9 @@ export interface TransportResponse extends WireResponse {
   ) => Effect.Effect<never, ResponseError<Tag> | UnknownRegistryError>
 }
 
-/** An answer and what has to be known of it. @internal */
+/** An answer and what has to be known of it; whoever has it has to settle it. @internal */
 export interface Heard {
-  readonly response: WireResponse
+  readonly response: Reply
   readonly context: RequestContext
   /** The `Authorization` headers that were sent, which must not be shown should the answer repeat them. */
   readonly authorizations: ReadonlyArray<Redacted.Redacted>
@@ -100,7 +102,15 @@ const complaintOf = ({ status, headers }: WireResponse): RegistryError.ResponseP
 
 /** @internal */
 export const answer = ({ response, context, authorizations, retryAfter }: Heard, mirror: boolean): TransportResponse => ({
-  ...response,
+  status: response.status,
+  headers: response.headers,
+  url: response.url,
+  origin: response.origin,
+  contentEncoding: response.contentEncoding,
+  body: response.body,
+  bytes: response.bytes,
+  text: response.text,
+  discard: response.discard,
   context,
   mirror,
   passOver: Effect.void,
@@ -122,8 +132,12 @@ export const answer = ({ response, context, authorizations, retryAfter }: Heard,
     )
 })
 
+/** Ends what is left of an answer that leads to nothing. To be run uninterruptibly. @internal */
+export const settle = ({ settle }: Reply, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  settle?.(Exit.failCause(cause)) ?? Effect.void
+
 /** The same answer with its body in memory, if that is small, so that the connection can go. @internal */
-export const buffered = (response: WireResponse): Effect.Effect<WireResponse> =>
+export const buffered = (response: WireResponse): Effect.Effect<Reply> =>
   Effect.map(
     Effect.orElseSucceed(response.bytes(errorBodyLimitBytes), () => new Uint8Array(0)),
     (body) => ({
@@ -131,6 +145,8 @@ export const buffered = (response: WireResponse): Effect.Effect<WireResponse> =>
       body: body.byteLength === 0 ? Stream.empty : Stream.make(body),
       bytes: () => Effect.succeed(body),
       text: () => Effect.succeed(new TextDecoder().decode(body)),
-      discard: Effect.void
+      discard: Effect.void,
+      settle: undefined,
+      keepTo: (pace) => pace.leave()
     })
   )

@@ -68,6 +68,10 @@ const mayLead = Effect.fnUntraced(function* (
   return yield* new RedirectRefused({ registry, repository, operation, method, url: connection.origin, target, reason })
 })
 
+/** The answer, of which whatever is left ends with the scope. */
+const keep = (scope: Scope.Scope, reply: Wire.Reply, response: TransportResponse): Effect.Effect<TransportResponse> =>
+  reply.settle === undefined ? Effect.succeed(response) : Effect.as(Wire.settleWith(scope, reply), response)
+
 /** The one name of a registry that has several, as docker.io. */
 const nameOf = (registry: string): string => Either.getOrElse(Reference.parseRegistry(registry), () => registry)
 
@@ -124,33 +128,39 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
     })
   }
 
-  const executeAt = Effect.fnUntraced(function* (
-    at: Endpoint.Endpoint,
-    request: TransportRequest,
-    scope: Scope.Scope
-  ): Effect.fn.Return<TransportResponse, AuthFailure> {
-    const connection = yield* at.connection
-    const listen = ({ authorizations, direct, response }: Heard) =>
-      direct ? notices.hear(at.host, response.headers, authorizations.flatMap(secretsOf)) : Effect.void
-    const { greeting } = connection
-    if (greeting !== undefined && greeting.response.status !== 401 && isPing(request)) {
-      yield* listen(greeting)
-      return answer(greeting, false)
-    }
-    if (!request.path.startsWith("/")) yield* mayLead(connection, request, resolver)
-    const listening = (scope: Scope.Scope) => Effect.tap(attempt(wire, at, connection, request, scope), listen)
-    const heard = yield* attempts(
-      scope,
-      {
-        policy: at.policy,
-        gate: at.gate,
-        method: request.method,
-        mayRepeat: request.retry !== false && request.replayable !== false
-      },
-      listening
-    )
-    return answer(heard, at.mirror !== undefined)
-  })
+  const listenAt =
+    (at: Endpoint.Endpoint) =>
+    ({ authorizations, direct, response }: Heard) =>
+      direct ? notices.hear(at.host, response.headers, () => authorizations.flatMap(secretsOf)) : undefined
+
+  const executeAt = (at: Endpoint.Endpoint, request: TransportRequest, scope: Scope.Scope): Effect.Effect<TransportResponse, AuthFailure> =>
+    Effect.uninterruptibleMask((restore) => {
+      const listen = listenAt(at)
+      const ask = (connection: Endpoint.Connection) => {
+        const heard = attempts(
+          {
+            policy: at.policy,
+            gate: at.gate,
+            method: request.method,
+            mayRepeat: request.retry !== false && request.replayable !== false,
+            listen
+          },
+          () => attempt(wire, at, connection, request, restore),
+          restore
+        )
+        return Effect.flatMap(heard, (heard) => keep(scope, heard.response, answer(heard, at.mirror !== undefined)))
+      }
+      const reached = (connection: Endpoint.Connection): Effect.Effect<TransportResponse, AuthFailure> => {
+        const { greeting } = connection
+        if (greeting !== undefined && greeting.response.status !== 401 && isPing(request)) {
+          return Effect.as(listen(greeting) ?? Effect.void, answer(greeting, false))
+        }
+        if (request.path.startsWith("/")) return ask(connection)
+        return Effect.flatMap(restore(mayLead(connection, request, resolver)), () => ask(connection))
+      }
+      const known = at.known()
+      return known === undefined ? Effect.flatMap(restore(at.connection), reached) : reached(known)
+    })
 
   const executeIn = (scope: Scope.Scope, request: TransportRequest): Effect.Effect<TransportResponse, AuthFailure> =>
     Effect.suspend(() => {

@@ -1,0 +1,103 @@
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClient from "@effect/platform/HttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Keychain from "../../src/auth/Keychain.ts"
+import * as TokenCache from "../../src/auth/TokenCache.ts"
+import * as Direct from "../../src/http/internal/direct.ts"
+import { PlatformResponse } from "../../src/http/internal/platformResponse.ts"
+import * as Transport from "../../src/transport/internal/transport.ts"
+import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
+import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
+import * as Steps from "../support/Steps.ts"
+import { request } from "./requests.ts"
+
+interface Answer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A client that answers when it is told to, and knows how many of its bodies are still open. */
+const answering = ({ headers = {}, status }: Answer) => {
+  let open = 0
+  let answer = () => {}
+  const unused = { stream: Stream.empty, bytes: () => Effect.succeed(new Uint8Array()) }
+  const client = Direct.withStart(
+    HttpClient.make(() => Effect.die("the general way")),
+    (sent) => {
+      let ended = true
+      let unread = true
+      const abort = () => {
+        if (!ended) open--
+        ended = true
+      }
+      const pull = Effect.suspend(() => {
+        if (unread) {
+          unread = false
+          return Effect.succeed(Chunk.of(new Uint8Array(3)))
+        }
+        abort()
+        return Effect.fail(Option.none())
+      })
+      return {
+        abort,
+        response: Effect.async((resume) => {
+          answer = () => {
+            ended = false
+            open++
+            const response = new PlatformResponse(sent, { status, headers: Headers.fromInput(headers) }, unused)
+            resume(Effect.succeed(Direct.withBody(response, () => ({ pull, abort }))))
+          }
+        })
+      }
+    }
+  )
+  return { client, answer: () => answer(), opened: () => open }
+}
+
+const transportOver = (client: HttpClient.HttpClient) =>
+  Effect.flatMap(TokenCache.make(), (tokenCache) =>
+    Transport.make({
+      client,
+      keychain: Keychain.make({}),
+      tokenCache,
+      policy: RetryPolicy.make(),
+      hosts: RegistryHosts.make({}),
+      wire: {},
+      clientId: undefined,
+      unwrapped: true
+    })
+  )
+
+describe("steps", () => {
+  const answers: Readonly<Record<string, Answer>> = {
+    "an answer": { status: 200 },
+    "a refusal that is tried again": { status: 503, headers: { "retry-after": "7" } },
+    "a 401": { status: 401, headers: { "www-authenticate": 'Basic realm="r"' } },
+    "an answer with a warning": { status: 200, headers: { warning: '299 - "soon"' } }
+  }
+  for (const [name, given] of Object.entries(answers)) {
+    it.scoped(`nothing of ${name} is held, between whichever steps of its fiber the interruption comes`, () =>
+      Effect.gen(function* () {
+        for (let operation = 1; operation < 150; operation++) {
+          const { answer, client, opened } = answering(given)
+          const transport = yield* transportOver(client)
+          const { resume, scheduler } = Steps.yieldingBefore(operation)
+          const fiber = Effect.runFork(Effect.scoped(Effect.zipRight(transport.execute(request()), Effect.never)), { scheduler })
+          answer()
+          fiber.unsafeInterruptAsFork(FiberId.none)
+          resume()
+          const exit = fiber.unsafePoll()
+          assert.isTrue(exit !== null && Exit.isInterrupted(exit), `before operation ${operation}`)
+          assert.strictEqual(opened(), 0, `before operation ${operation}`)
+          assert.deepStrictEqual(yield* transport.taken("registry.test"), { read: 0, write: 0 }, `before operation ${operation}`)
+        }
+      })
+    )
+  }
+})
