@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as BlobUpload from "../../client/BlobUpload.ts"
+import * as Ending from "../../client/internal/ending.ts"
 import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import type * as Manifest from "../../model/Manifest.ts"
@@ -30,8 +31,10 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
   const { tally } = run
 
   const reporter = (descriptor: Descriptor.Descriptor) => {
+    const { listener } = run
+    if (listener === undefined) return () => {}
     const item: Progress.Item = { id: `${descriptor.digest} ${target.label}`, descriptor, target: target.label }
-    return (event: Told) => run.listener?.({ ...item, ...event })
+    return (event: Told) => listener({ ...item, ...event })
   }
 
   /** The place of the same space that this run put the blob into. */
@@ -67,12 +70,11 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
   const reported = (descriptor: Descriptor.Descriptor, deliver: (tell: (event: Told) => void) => Effect.Effect<Told, E>) =>
     Effect.suspend(() => {
       const tell = reporter(descriptor)
-      tell({ _tag: "Started" })
-      // Also when it is interrupted, since the lane or the run has failed elsewhere.
-      return Effect.onExit(deliver(tell), (exit) =>
-        Effect.sync(() =>
-          tell(Exit.match(exit, { onSuccess: (event) => event, onFailure: (cause) => ({ _tag: "Failed", error: Cause.squash(cause) }) }))
-        )
+      return Ending.between(
+        () => tell({ _tag: "Started" }),
+        deliver(tell),
+        // Also when it is interrupted, since the lane or the run has failed elsewhere.
+        (exit) => tell(Exit.isSuccess(exit) ? exit.value : { _tag: "Failed", error: Cause.squash(exit.cause) })
       )
     })
 

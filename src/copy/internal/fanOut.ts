@@ -11,6 +11,7 @@ import type * as Descriptor from "../../model/Descriptor.ts"
 import type * as Graph from "../Graph.ts"
 import * as Delivery from "./delivery.ts"
 import * as Embedded from "./embedded.ts"
+import * as Jobs from "./jobs.ts"
 import { blobsOf, flightOf, type Mover } from "./mover.ts"
 import * as Run from "./run.ts"
 import * as SharedRead from "./sharedRead.ts"
@@ -37,7 +38,7 @@ export const lane = <E>(
   target: ContentStore.Target<E>
 ): Effect.Effect<Lane<E>> =>
   Effect.map(Deferred.make<never, E>(), (failure) => {
-    const own: Run.Run<E> = { ...run, jobs: Effect.unsafeMakeSemaphore(jobs), tally: Run.emptyTally() }
+    const own: Run.Run<E> = { ...run, jobs: Jobs.make(jobs), tally: Run.emptyTally() }
     const deliver = Delivery.make(own, source, target)
     return { target, run: own, deliver, flights: new Map(), holds: new Set(), failure, failed: false }
   })
@@ -165,7 +166,7 @@ export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: 
         )
       )
       const moved = Effect.ensuring(moving, Deferred.succeed(passed, undefined))
-      yield* run.jobs.withPermits(1)(Effect.zipRight(Effect.forkIn(moved, scope), Deferred.await(passed)))
+      yield* Jobs.one(run.jobs, Effect.zipRight(Effect.forkIn(moved, scope), Deferred.await(passed)))
     })
 
   /** Brings a node to those of the audience who need it: its blobs and children, and then, each on its own, the manifest. */
@@ -193,7 +194,7 @@ export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: 
         claimed,
         (one) => {
           const { lane } = one
-          const push = lane.run.jobs.withPermits(1)(lane.deliver.manifest(node.manifest, tags(lane)))
+          const push = Jobs.one(lane.run.jobs, lane.deliver.manifest(node.manifest, tags(lane)))
           return Effect.forkIn(fly(one, Effect.zipRight(arrived(lane, before), push)), scope)
         },
         { discard: true }

@@ -1,14 +1,17 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Predicate from "effect/Predicate"
+import * as Ending from "../../client/internal/ending.ts"
 import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import * as Graph from "../Graph.ts"
 import * as Delivery from "./delivery.ts"
 import * as Embedded from "./embedded.ts"
-import { counted, locationKey, type Run } from "./run.ts"
+import * as Jobs from "./jobs.ts"
+import { locationKey, moving, type Run } from "./run.ts"
 
 /**
  * Moves content from one place to another, or to several. What was moved once in a run is not moved again, and whoever needs the same
@@ -39,13 +42,14 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
 
   /** One flight for each digest; a failure is given to all who wait and forgotten. */
   const once = (digest: string, move: Effect.Effect<void, E>): Effect.Effect<void, E> =>
-    Effect.flatMap(Deferred.make<void, E>(), (started) => {
+    Effect.uninterruptibleMask((restore) => {
       const flight = flights.get(digest)
-      if (flight !== undefined) return Deferred.await(flight)
+      if (flight !== undefined) return restore(Deferred.await(flight))
+      const started = Deferred.unsafeMake<void, E>(FiberId.none)
       flights.set(digest, started)
-      return Effect.onExit(move, (exit) => {
+      return Ending.ended(restore(move), (exit) => {
         if (Exit.isFailure(exit)) flights.delete(digest)
-        return Deferred.done(started, exit)
+        Deferred.unsafeDone(started, exit)
       })
     })
 
@@ -53,34 +57,32 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
   const inTurn = (descriptor: Descriptor.Descriptor, push: Effect.Effect<void, E>): Effect.Effect<void, E> => {
     if (!ContentStore.hasMounts(target)) return push
     const key = locationKey(target.mounts.space, descriptor.digest)
-    return Effect.flatMap(Deferred.make<void>(), (arrived) => {
-      if (run.locations.has(key)) return push
+    const turn: Effect.Effect<void, E> = Effect.uninterruptibleMask((restore) => {
+      if (run.locations.has(key)) return restore(push)
       const first = run.arriving.get(key)
-      if (first !== undefined) return Effect.zipRight(Deferred.await(first), inTurn(descriptor, push))
+      if (first !== undefined) return restore(Effect.zipRight(Deferred.await(first), turn))
+      const arrived = Deferred.unsafeMake<void>(FiberId.none)
       run.arriving.set(key, arrived)
-      const done = Effect.suspend(() => {
+      return Ending.ended(restore(push), () => {
         run.arriving.delete(key)
-        return Deferred.succeed(arrived, undefined)
+        Deferred.unsafeDone(arrived, Effect.void)
       })
-      return Effect.ensuring(push, done)
     })
+    return turn
   }
 
   const pushBlob = (descriptor: Descriptor.Descriptor): Effect.Effect<void, E> => {
     const push = Effect.flatMap(Embedded.blob(source, descriptor), (content) => deliver.blob(descriptor, content))
-    return once(descriptor.digest, inTurn(descriptor, counted(run.crowd, run.jobs.withPermits(1)(push))))
+    return once(descriptor.digest, inTurn(descriptor, moving(run, push)))
   }
 
-  const pushManifest = (node: Graph.Node, tags: ReadonlyArray<string>) => run.jobs.withPermits(1)(deliver.manifest(node.manifest, tags))
+  const pushManifest = (node: Graph.Node, tags: ReadonlyArray<string>) => Jobs.one(run.jobs, deliver.manifest(node.manifest, tags))
 
   const contents = (node: Graph.Node): Effect.Effect<void, E> =>
-    Effect.all(
-      [
-        Effect.forEach(blobsOf(run, node), pushBlob, { concurrency: "unbounded", discard: true }),
-        Effect.forEach(node.children, (child) => move(child, []), { concurrency: "unbounded", discard: true })
-      ],
-      { concurrency: 2, discard: true }
-    )
+    Effect.all([...blobsOf(run, node).map(pushBlob), ...node.children.map((child) => move(child, []))], {
+      concurrency: "unbounded",
+      discard: true
+    })
 
   /** What this run believed to be in place is looked at again. */
   const forget = (node: Graph.Node): void => {

@@ -1,7 +1,9 @@
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Ending from "../../client/internal/ending.ts"
 import type * as ContentStore from "../../content/ContentStore.ts"
 import type * as Progress from "../Progress.ts"
+import * as Jobs from "./jobs.ts"
 
 /** What became of the content of a run, by number and bytes. @internal */
 export interface Tally {
@@ -25,7 +27,7 @@ export interface Crowd {
 
 /** What all copies of a run share; `E` is how its places fail. @internal */
 export interface Run<E> {
-  readonly jobs: Effect.Semaphore
+  readonly jobs: Jobs.Jobs
   readonly crowd: Crowd
   readonly listener: Progress.Listener | undefined
   readonly nondistributable: boolean
@@ -46,7 +48,7 @@ export const make = <E>(options: {
   readonly listener: Progress.Listener | undefined
   readonly nondistributable: boolean
 }): Run<E> => ({
-  jobs: Effect.unsafeMakeSemaphore(options.jobs),
+  jobs: Jobs.make(options.jobs),
   crowd: { jobs: options.jobs, blobs: 0, large: false },
   listener: options.listener,
   nondistributable: options.nondistributable,
@@ -60,16 +62,23 @@ export const make = <E>(options: {
 /** So many more blobs than move at once are many. */
 const manyWaiting = 8
 
-/** Counts a blob for as long as it moves or waits to. @internal */
-export const counted = <A, E, R>(crowd: Crowd, move: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Moves a blob as one of the jobs, and counts it for as long as it moves or waits to. @internal */
+export const moving = <A, E, R>(
+  { crowd, jobs }: Pick<Run<never>, "crowd" | "jobs">,
+  move: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
-    crowd.blobs++
-    crowd.large ||= crowd.blobs - crowd.jobs >= manyWaiting
-    return Effect.ensuring(
-      move,
-      Effect.sync(() => {
+    const { leave, taken } = jobs.place()
+    return Ending.between(
+      () => {
+        crowd.blobs++
+        crowd.large ||= crowd.blobs - crowd.jobs >= manyWaiting
+      },
+      Effect.zipRight(taken, move),
+      () => {
+        leave()
         crowd.blobs--
-      })
+      }
     )
   })
 
