@@ -156,7 +156,8 @@ const sizeMismatch = ({ repository, descriptor }: Pick<Task<never>, "repository"
   new SizeMismatch({ ...originOf({ repository, operation: "putBlob" }), expected: descriptor.size, actual })
 
 /** Content that is not to leave in chunks of its own, as it can be read. */
-const partOf = <E>({ source, ...task }: Task<E>, onBytes: Content.OnBytes): Effect.Effect<Transfer.Part<E>, never, Scope.Scope> => {
+const partOf = <E>(scope: Scope.Scope, task: Task<E>, onBytes: Content.OnBytes): Effect.Effect<Transfer.Part<E>> => {
+  const { source } = task
   const { digest, size } = task.descriptor
   if (source instanceof Uint8Array) return Effect.succeed({ content: Content.fromBytes(source, onBytes), digest })
   const common = { sizeBytes: size, onBytes, mismatch: (actual: number) => sizeMismatch(task, actual) }
@@ -164,11 +165,14 @@ const partOf = <E>({ source, ...task }: Task<E>, onBytes: Content.OnBytes): Effe
     return Effect.succeed({ content: Content.fromStream({ ...common, open: () => source.once, replayable: false }), digest })
   }
   const seeks = "from" in source
-  return Effect.map(UploadSource.make(seeks ? source.from : () => source, seeks, task.learned.sources), ({ from, reached, ready }) => {
-    // A source that ends before the offset it was asked for has not reached it.
-    const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
-    return { content: Content.fromStream({ ...common, open: from, replayable: true, mismatch }), digest, ready }
-  })
+  return Effect.map(
+    UploadSource.makeIn(scope, seeks ? source.from : () => source, seeks, task.learned.sources),
+    ({ from, reached, ready }) => {
+      // A source that ends before the offset it was asked for has not reached it.
+      const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
+      return { content: Content.fromStream({ ...common, open: from, replayable: true, mismatch }), digest, ready }
+    }
+  )
 }
 
 const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, onBytes: Content.OnBytes) =>
@@ -203,7 +207,7 @@ const sendAll = <E>(task: Task<E>, onBytes: Content.OnBytes): Effect.Effect<void
   } else {
     transfer.choose(UploadPlans.plansFor(wanted, learned, registry, descriptor.size))
   }
-  return Effect.scoped(Effect.flatMap(partOf(task, onBytes), transfer.send))
+  return Effect.scopedWith((scope) => Effect.flatMap(partOf(scope, task, onBytes), transfer.send))
 }
 
 /** Goes on with a kept session, wherever the registry says it is. */

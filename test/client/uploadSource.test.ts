@@ -45,6 +45,9 @@ const read = <E>(stream: Stream.Stream<Uint8Array, E>, atLeast = Number.POSITIVE
     })
   )
 
+const make = <E>(open: (offset: number) => Stream.Stream<Uint8Array, E>, seeks: boolean) =>
+  Effect.flatMap(Effect.scope, (scope) => UploadSource.makeIn(scope, open, seeks))
+
 const content = bytesOf(1000)
 const part = (from: number, to = content.byteLength) => Buffer.from(content.subarray(from, to))
 
@@ -53,7 +56,7 @@ describe("uploadSource", () => {
     Effect.gen(function* () {
       for (const seeks of [false, true]) {
         const source = counted(content)
-        const { from, reached } = yield* UploadSource.make(seeks ? source.seeking : source.whole, seeks)
+        const { from, reached } = yield* make(seeks ? source.seeking : source.whole, seeks)
         expect(reached()).toBe(0)
         expect(yield* read(from(0), 300)).toEqual(part(0, 301))
         for (const offset of [250, 0, 301, 3]) expect((yield* read(from(offset), 1)).subarray(0, 1)).toEqual(part(offset, offset + 1))
@@ -67,11 +70,11 @@ describe("uploadSource", () => {
   it.scoped("begins where it is first asked to, with a source that can", () =>
     Effect.gen(function* () {
       const able = counted(content)
-      const { from } = yield* UploadSource.make(able.seeking, true)
+      const { from } = yield* make(able.seeking, true)
       expect(yield* read(from(500))).toEqual(part(500))
       expect(able.offsets).toEqual([500])
       const unable = counted(content)
-      expect(yield* read((yield* UploadSource.make(unable.whole, false)).from(500))).toEqual(part(500))
+      expect(yield* read((yield* make(unable.whole, false)).from(500))).toEqual(part(500))
       expect(unable.offsets).toEqual([0])
     })
   )
@@ -81,7 +84,7 @@ describe("uploadSource", () => {
       const large = bytesOf(20 * MiB)
       for (const seeks of [false, true]) {
         const source = counted(large, MiB / 2)
-        const { from } = yield* UploadSource.make(seeks ? source.seeking : source.whole, seeks)
+        const { from } = yield* make(seeks ? source.seeking : source.whole, seeks)
         yield* read(from(0), 15 * MiB)
         expect((yield* read(from(11 * MiB), 9 * MiB)).equals(large.subarray(11 * MiB))).toBe(true)
         expect(source.offsets).toEqual([0])
@@ -94,7 +97,7 @@ describe("uploadSource", () => {
   it.scoped("bodies of requests tell how far in the blob they are, also when they are asked for again", () =>
     Effect.gen(function* () {
       const told: Array<readonly [number, number]> = []
-      const { from } = yield* UploadSource.make(counted(content, 400).seeking, true)
+      const { from } = yield* make(counted(content, 400).seeking, true)
       const { body } = Content.fromStream({
         sizeBytes: content.byteLength,
         open: from,
@@ -115,7 +118,7 @@ describe("uploadSource", () => {
   it.scoped("gives what is kept in small steps, so that a slow connection is seen to be alive", () =>
     Effect.gen(function* () {
       const large = bytesOf(4 * MiB)
-      const { from } = yield* UploadSource.make(counted(large, 64 * 1024).seeking, true)
+      const { from } = yield* make(counted(large, 64 * 1024).seeking, true)
       yield* read(from(0))
       const sizes = yield* Stream.runCollect(
         Stream.map(
@@ -137,7 +140,7 @@ describe("uploadSource", () => {
           runs++
           return Stream.concat(Stream.make(part(0, 10)), Stream.fromEffect(Effect.as(Deferred.await(gate), part(10))))
         })
-      const { from, ready } = yield* UploadSource.make(open, false)
+      const { from, ready } = yield* make(open, false)
       const waiting = yield* Effect.fork(read(from(0)))
       const behind = yield* Effect.fork(ready(10))
       yield* Effect.yieldNow()
@@ -155,11 +158,11 @@ describe("uploadSource", () => {
   it.scoped("tells the failure of the source, to whoever waits and whoever reads", () =>
     Effect.gen(function* () {
       const broken = Stream.concat(Stream.make(part(0, 10)), Stream.fail("the disk"))
-      const { from, ready } = yield* UploadSource.make(() => broken, false)
+      const { from, ready } = yield* make(() => broken, false)
       yield* ready(9)
       expect(yield* Effect.flip(ready(10))).toBe("the disk")
       expect(yield* Effect.flip(read(from(0)))).toBe("the disk")
-      const never = yield* UploadSource.make(() => Stream.fail("no such file"), true)
+      const never = yield* make(() => Stream.fail("no such file"), true)
       expect(yield* Effect.flip(never.ready(5))).toBe("no such file")
     })
   )
@@ -175,7 +178,7 @@ describe("uploadSource", () => {
       )
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const { from } = yield* UploadSource.make(() => stream, false)
+          const { from } = yield* make(() => stream, false)
           const fiber = yield* Effect.fork(read(from(0)))
           yield* Effect.yieldNow()
           yield* Fiber.interrupt(fiber)

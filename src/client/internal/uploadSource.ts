@@ -1,7 +1,6 @@
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
@@ -95,82 +94,90 @@ class Tail {
 }
 
 /**
- * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0. `company` counts what is open beside it.
+ * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0. `company` counts what is open beside it. The
+ * stream is let go of with the scope.
  *
  * @internal
  */
-export const make = <E>(
+export const makeIn = <E>(
+  scope: Scope.Scope,
   open: (offset: number) => Stream.Stream<Uint8Array, E>,
   seeks: boolean,
   company: Company = { open: 0 }
-): Effect.Effect<UploadSource<E>, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    yield* Effect.acquireRelease(
-      Effect.sync(() => company.open++),
-      () => Effect.sync(() => company.open--)
-    )
-    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+): Effect.Effect<UploadSource<E>> =>
+  Effect.flatMap(Effect.runtime<never>(), (runtime) => {
     let tail = new Tail(company, 0)
-    let reading: { readonly pull: PullStream.Pull<E>; readonly scope: Scope.CloseableScope } | undefined
+    let reading: Fiber.RuntimeFiber<void> | undefined
+    /** Lets it read on. */
+    let proceed: (() => void) | undefined
+    let waiting: Array<() => void> = []
     let end: Cause.Cause<Option.Option<E>> | undefined
-    let step: Fiber.RuntimeFiber<void> | undefined
     let readers = 0
 
-    const begin = Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      reading = { pull: Effect.fail(Option.none()), scope }
-      const pull = yield* Effect.mapError(Scope.extend(PullStream.open(open(tail.end)), scope), Option.some)
-      reading = { pull, scope }
-      return pull
+    const wake = () => {
+      const woken = waiting
+      waiting = []
+      for (const resume of woken) resume()
+    }
+
+    /** Reads no further than somebody waits for. */
+    const rest = Effect.async<void>((resume) => {
+      proceed = () => {
+        proceed = undefined
+        // Whoever waits stands at the end: nothing is forgotten that was not given out.
+        tail.trim()
+        resume(Effect.void)
+      }
+      // It may have yielded since it woke who waited before.
+      if (waiting.length > 0) proceed()
     })
 
-    const read = Effect.suspend(() => {
-      // Whoever reads stands at the end: nothing is forgotten that was not given out.
-      tail.trim()
-      return reading?.pull ?? Effect.flatten(begin)
-    }).pipe(
+    const take = (chunk: Bytes): Effect.Effect<void> => {
+      tail.add(chunk)
+      wake()
+      return rest
+    }
+
+    const over = (cause: Cause.Cause<Option.Option<E>>) => {
+      end = cause
+      wake()
+    }
+
+    const read = Effect.suspend(() => PullStream.forEachChunk(open(tail.end), take)).pipe(
       Effect.matchCause({
-        onSuccess: (chunk) => tail.add(chunk),
-        onFailure: (cause) => {
-          end = cause
-        }
+        onSuccess: () => over(Cause.fail(Option.none())),
+        onFailure: (cause) => over(Cause.map(cause, Option.some))
       }),
       Effect.interruptible
     )
 
-    /** Reads on, in a fiber that the end of a request does not interrupt: a stream does not stand that in the middle of a step. */
-    const more = Effect.async<void>((resume) => {
-      const fiber = step ?? fork(read)
-      step = fiber
-      const done = () => {
-        if (step === fiber) step = undefined
-        resume(Effect.void)
-      }
-      fiber.addObserver(done)
-      return Effect.sync(() => fiber.removeObserver(done))
-    })
-
-    const close = Effect.uninterruptible(
-      Effect.suspend(() => {
-        const old = reading
-        const stop = step === undefined ? Effect.void : Fiber.interrupt(step)
-        return Effect.zipRight(stop, old === undefined ? Effect.void : Scope.close(old.scope, Exit.void))
+    /**
+     * Waits for what follows the position. It is read in a fiber that the end of a request does not interrupt: a stream does not stand that in the
+     * middle of a step.
+     */
+    const after = <A, E2>(position: number, next: Effect.Effect<A, E2>): Effect.Effect<A, E2> =>
+      Effect.async((resume) => {
+        if (position < tail.end || end !== undefined) return resume(next)
+        waiting.push(() => resume(next))
+        // Not at once: what it wakes may come back here.
+        if (reading === undefined) reading = Runtime.runFork(runtime, read, { immediate: false })
+        else proceed?.()
       })
-    )
-    yield* Effect.addFinalizer(() => close)
+
+    const close = Effect.suspend(() => (reading === undefined ? Effect.void : Fiber.interrupt(reading)))
 
     /** Begins anew where the position is not kept and will not come. */
-    const seek = (position: number) =>
-      Effect.suspend(() => {
-        if (position >= tail.start && (position <= tail.end || !seeks)) return Effect.void
-        const reset = Effect.map(close, () => {
-          step = undefined
-          reading = undefined
-          end = undefined
-          tail = new Tail(company, seeks ? position : 0)
-        })
-        return Effect.uninterruptible(reset)
+    const seek = (position: number): Effect.Effect<void> => {
+      if (position >= tail.start && (position <= tail.end || !seeks)) return Effect.void
+      const reset = Effect.map(close, () => {
+        reading = undefined
+        proceed = undefined
+        end = undefined
+        tail = new Tail(company, seeks ? position : 0)
+        wake()
       })
+      return Effect.uninterruptible(reset)
+    }
 
     const pullFrom = (offset: number): PullStream.Pull<E> => {
       const reader = ++readers
@@ -183,7 +190,7 @@ export const make = <E>(
           position += sizeOf(chunk)
           return Effect.succeed(chunk)
         }
-        return end === undefined ? Effect.zipRight(more, next) : Effect.failCause(end)
+        return end === undefined ? after(position, next) : Effect.failCause(end)
       })
       return next
     }
@@ -191,14 +198,24 @@ export const make = <E>(
     const there = (position: number): Effect.Effect<void, E> =>
       Effect.suspend(() => {
         if (position < tail.end) return Effect.void
-        if (end === undefined) return Effect.zipRight(more, there(position))
+        if (end === undefined) return after(position, there(position))
         const failure = Cause.flipCauseOption(end)
         return Option.isNone(failure) ? Effect.void : Effect.failCause(failure.value)
       })
 
-    return {
-      from: (offset) => PullStream.make(() => Effect.map(seek(offset), () => pullFrom(offset))),
-      ready: (offset) => Effect.zipRight(seek(offset), there(offset)),
+    const source: UploadSource<E> = {
+      from: (offset) => PullStream.make(() => Effect.suspend(() => Effect.map(seek(offset), () => pullFrom(offset)))),
+      ready: (offset) => Effect.suspend(() => Effect.zipRight(seek(offset), there(offset))),
       reached: () => tail.end
     }
+    const leave = Effect.suspend(() => {
+      company.open--
+      return close
+    })
+    return Effect.uninterruptible(
+      Effect.suspend(() => {
+        company.open++
+        return Effect.as(Scope.addFinalizer(scope, leave), source)
+      })
+    )
   })

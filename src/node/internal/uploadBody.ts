@@ -5,6 +5,7 @@ import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
@@ -117,16 +118,18 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     return queuedBytes < aheadBytes ? Effect.void : full
   }
 
-  const run = PullStream.forEachChunk(stream, offer).pipe(
-    Effect.onExit((exit) =>
-      Effect.sync(() => {
-        // What ends it after it was closed is no failure of the source.
-        if (exit._tag === "Failure" && !ended) failure = Option.some(exit.cause)
-        ended = true
-        answer()
-      })
-    )
-  )
+  const onExit = (exit: Exit.Exit<void, unknown>) => {
+    // What ends it after it was closed is no failure of the source.
+    if (Exit.isFailure(exit) && !ended) failure = Option.some(exit.cause)
+    ended = true
+    answer()
+  }
+
+  const start = () => {
+    const started = Runtime.runFork(runtime, PullStream.forEachChunk(stream, offer))
+    fiber = started
+    started.addObserver(onExit)
+  }
 
   const close = Effect.suspend(() => {
     ended = true
@@ -142,7 +145,7 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     next: () =>
       new Promise((resolve, reject) => {
         demand = { resolve, reject }
-        if (fiber === undefined && !ended) fiber = Runtime.runFork(runtime)(run)
+        if (fiber === undefined && !ended) start()
         answer()
       }),
     return: () => {
