@@ -159,7 +159,7 @@ const download = (
     let mirrorsLeft = transport.settings(repository.registry).mirrors.length
     /** Whose bytes were hashed. */
     let mirrors: ReadonlyArray<RegistryTransport.TransportResponse> = []
-    let current: { readonly opened: Opened; readonly scope: Scope.CloseableScope } | undefined
+    let current: { readonly reading: PullStream.Pull<GetBlobError>; readonly scope: Scope.CloseableScope } | undefined
 
     if (options.partial !== undefined) {
       yield* Stream.runForEach(options.partial, (bytes) =>
@@ -180,25 +180,25 @@ const download = (
 
     const mismatch = (actual: number) => new SizeMismatch({ ...Request.originOf(place), expected: sizeBytes ?? actual, actual })
 
-    const connect: Effect.Effect<Opened, GetBlobError> = Effect.gen(function* () {
+    const connect: Effect.Effect<PullStream.Pull<GetBlobError>, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
       const how = { etag, ranges, noMirrors: mirrorsLeft <= 0 }
       const exit = yield* Effect.exit(open(child, place, candidates[source] ?? Request.blobPath(place, digest), offset, how))
       if (Exit.isFailure(exit)) {
         yield* Effect.uninterruptible(Scope.close(child, exit))
-        if (source + 1 >= candidates.length || offset > 0) return yield* exit
+        if (source + 1 >= candidates.length || offset > 0) return yield* Effect.failCause(exit.cause)
         source++
         return yield* connect
       }
       const opened = exit.value
-      current = { opened, scope: child }
+      current = { reading: pullFrom(opened.pull), scope: child }
       etag = opened.etag
       if (opened.response.mirror) mirrors = [...mirrors, opened.response]
       if (opened.sizeBytes !== undefined) {
         if (sizeBytes !== undefined && sizeBytes !== opened.sizeBytes) return yield* mismatch(opened.sizeBytes)
         sizeBytes = opened.sizeBytes
       }
-      return opened
+      return current.reading
     })
 
     /** Passes over the mirrors that had a part in it, and begins again if there were any and nothing was given out. */
@@ -252,8 +252,8 @@ const download = (
       return Effect.succeed(release)
     }
 
-    const pullFrom = (opened: Opened): PullStream.Pull<GetBlobError> =>
-      Effect.matchEffect(opened.pull, {
+    const pullFrom = (pull: Opened["pull"]): PullStream.Pull<GetBlobError> =>
+      Effect.matchEffect(pull, {
         onSuccess: accept,
         onFailure: (end) => {
           if (Option.isSome(end)) return resume(end.value)
@@ -263,17 +263,16 @@ const download = (
         }
       })
 
+    const unconnected = (error: GetBlobError): PullStream.Pull<GetBlobError> => {
+      if (error._tag === "TransportError" && offset > 0) return resume(error)
+      return error._tag === "SizeMismatch" ? wrong(error) : Effect.fail(Option.some(error))
+    }
+
     const pull: PullStream.Pull<GetBlobError> = Effect.suspend(() => {
       if (finished) return Effect.fail(Option.none())
-      if (current !== undefined) return pullFrom(current.opened)
+      if (current !== undefined) return current.reading
       if (sizeBytes !== undefined && offset >= sizeBytes && offset > 0) return ended
-      return Effect.matchEffect(Effect.provide(connect, context), {
-        onSuccess: pullFrom,
-        onFailure: (error) => {
-          if (error._tag === "TransportError" && offset > 0) return resume(error)
-          return error._tag === "SizeMismatch" ? wrong(error) : Effect.fail(Option.some(error))
-        }
-      })
+      return Effect.matchEffect(Effect.provide(connect, context), { onSuccess: (reading) => reading, onFailure: unconnected })
     })
     return pull
   })

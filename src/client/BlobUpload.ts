@@ -9,7 +9,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Scope from "effect/Scope"
+import type * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import * as PullStream from "../http/internal/pullStream.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
@@ -141,6 +141,16 @@ const transferOptions = (transport: Transport, settings: HostSettings, options: 
   onSession: options.onSession
 })
 
+/** A source as it is read. */
+type Readable<E> = Uint8Array | { readonly once: Stream.Stream<Uint8Array, E> } | { readonly again: UploadSource.UploadSource<E> }
+
+const readable = <E, R>(source: Source<E, R>, runtime: Runtime.Runtime<R>, company: UploadSource.Company): Readable<E> => {
+  const provided = provide(source, runtime.context)
+  if (provided instanceof Uint8Array || "once" in provided) return provided
+  const seeks = "from" in provided
+  return { again: UploadSource.make(runtime, seeks ? provided.from : () => provided, seeks, company) }
+}
+
 /** Content of known digest and size on its way. */
 interface Task<E> {
   readonly transfer: Transfer.Transfer
@@ -148,31 +158,23 @@ interface Task<E> {
   readonly settings: HostSettings
   readonly repository: Reference.Repository
   readonly descriptor: Descriptor.Descriptor
-  readonly source: Source<E>
+  readonly source: Readable<E>
   readonly options: Options
 }
 
 const sizeMismatch = ({ repository, descriptor }: Pick<Task<never>, "repository" | "descriptor">, actual: number) =>
   new SizeMismatch({ ...originOf({ repository, operation: "putBlob" }), expected: descriptor.size, actual })
 
-/** Content that is not to leave in chunks of its own, as it can be read. */
-const partOf = <E>(scope: Scope.Scope, task: Task<E>, onBytes: Content.OnBytes): Effect.Effect<Transfer.Part<E>> => {
-  const { source } = task
+/** Content that is not to leave in chunks of its own, as it can be sent. */
+const partOf = <E>({ source, ...task }: Task<E>, onBytes: Content.OnBytes): Transfer.Part<E> => {
   const { digest, size } = task.descriptor
-  if (source instanceof Uint8Array) return Effect.succeed({ content: Content.fromBytes(source, onBytes), digest })
+  if (source instanceof Uint8Array) return { content: Content.fromBytes(source, onBytes), digest }
   const common = { sizeBytes: size, onBytes, mismatch: (actual: number) => sizeMismatch(task, actual) }
-  if ("once" in source) {
-    return Effect.succeed({ content: Content.fromStream({ ...common, open: () => source.once, replayable: false }), digest })
-  }
-  const seeks = "from" in source
-  return Effect.map(
-    UploadSource.makeIn(scope, seeks ? source.from : () => source, seeks, task.learned.sources),
-    ({ from, reached, ready }) => {
-      // A source that ends before the offset it was asked for has not reached it.
-      const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
-      return { content: Content.fromStream({ ...common, open: from, replayable: true, mismatch }), digest, ready }
-    }
-  )
+  if ("once" in source) return { content: Content.fromStream({ ...common, open: () => source.once, replayable: false }), digest }
+  const { from, reached, ready } = source.again
+  // A source that ends before the offset it was asked for has not reached it.
+  const mismatch = (actual: number) => common.mismatch(Math.min(actual, reached()))
+  return { content: Content.fromStream({ ...common, open: from, replayable: true, mismatch }), digest, ready }
 }
 
 const sendChunksOnce = <E>(task: Task<E>, once: Stream.Stream<Uint8Array, E>, onBytes: Content.OnBytes) =>
@@ -207,7 +209,7 @@ const sendAll = <E>(task: Task<E>, onBytes: Content.OnBytes): Effect.Effect<void
   } else {
     transfer.choose(UploadPlans.plansFor(wanted, learned, registry, descriptor.size))
   }
-  return Effect.scopedWith((scope) => Effect.flatMap(partOf(scope, task, onBytes), transfer.send))
+  return transfer.send(partOf(task, onBytes))
 }
 
 /** Goes on with a kept session, wherever the registry says it is. */
@@ -262,17 +264,20 @@ export const put = <E = never, R = never>(
   source: Source<E, R>,
   options: Options = {}
 ): Effect.Effect<Result, PutBlobError | E, R> =>
-  Effect.gen(function* () {
-    const context = yield* Effect.context<R>()
+  Effect.flatMap(Effect.runtime<R>(), (runtime): Effect.Effect<Result, PutBlobError | E> => {
     if (source instanceof Uint8Array && source.byteLength !== descriptor.size) {
-      return yield* sizeMismatch({ repository, descriptor }, source.byteLength)
+      return sizeMismatch({ repository, descriptor }, source.byteLength)
     }
     const settings = transport.settings(repository.registry)
     const mountFrom = Begin.mountable(learned, repository, options.mountFrom ?? [])
     const place = { transport, repository, operation: "putBlob", mountFrom }
     const transfer = Transfer.make(place, Digest.algorithm(descriptor.digest), learned, transferOptions(transport, settings, options))
-    const task = { transfer, learned, settings, repository, descriptor, source: provide(source, context), options }
-    return yield* Effect.onExit(run(task), (exit) => transfer.slot.end(options.keepSession === true && Exit.isFailure(exit)))
+    const content = readable(source, runtime, learned.sources)
+    const task = { transfer, learned, settings, repository, descriptor, source: content, options }
+    return Effect.onExit(run(task), (exit) => {
+      const ended = transfer.slot.end(options.keepSession === true && Exit.isFailure(exit))
+      return "again" in content ? Effect.zipRight(content.again.close, ended) : ended
+    })
   })
 
 /**

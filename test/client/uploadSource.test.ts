@@ -46,7 +46,12 @@ const read = <E>(stream: Stream.Stream<Uint8Array, E>, atLeast = Number.POSITIVE
   )
 
 const make = <E>(open: (offset: number) => Stream.Stream<Uint8Array, E>, seeks: boolean) =>
-  Effect.flatMap(Effect.scope, (scope) => UploadSource.makeIn(scope, open, seeks))
+  Effect.flatMap(Effect.runtime(), (runtime) =>
+    Effect.acquireRelease(
+      Effect.sync(() => UploadSource.make(runtime, open, seeks)),
+      ({ close }) => close
+    )
+  )
 
 const content = bytesOf(1000)
 const part = (from: number, to = content.byteLength) => Buffer.from(content.subarray(from, to))

@@ -4,6 +4,7 @@ import type * as PullStream from "../../http/internal/pullStream.ts"
 
 /** What is pulled, without its first `count` bytes. @internal */
 export const skipping = <E>(pull: PullStream.Pull<E>, count: number): PullStream.Pull<E> => {
+  if (count === 0) return pull
   let left = count
   const next: PullStream.Pull<E> = Effect.flatMap(pull, (chunk) => {
     if (left === 0) return Effect.succeed(chunk)

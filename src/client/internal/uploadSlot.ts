@@ -31,7 +31,7 @@ export interface Slot {
 export const make = (initial: Session.Place, algorithm: string, onOpened: (session: Session.Session) => void): Slot => {
   let place = initial
   let session: Session.Session | undefined
-  let opening: Fiber.RuntimeFiber<Session.Started, PutBlobError> | undefined
+  let opening: Fiber.RuntimeFiber<Outcome, PutBlobError> | undefined
 
   const opened = (started: Session.Started) => {
     if (started._tag === "Created") return
@@ -41,11 +41,19 @@ export const make = (initial: Session.Place, algorithm: string, onOpened: (sessi
 
   /** In a fiber that outlives the caller's interruption. */
   const open = (request: Effect.Effect<Session.Started, PutBlobError>): Effect.Effect<Outcome, PutBlobError> => {
-    const noted = Effect.tap(request, (started) => Effect.sync(() => opened(started)))
+    const noted = Effect.map(request, (started) => {
+      opened(started)
+      return started._tag
+    })
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkDaemon(Effect.interruptible(noted)), (fiber) => {
         opening = fiber
-        return Effect.map(restore(Fiber.join(fiber)), (started) => started._tag)
+        return restore(
+          Effect.async<Outcome, PutBlobError>((resume) => {
+            fiber.addObserver(resume)
+            return Effect.sync(() => fiber.removeObserver(resume))
+          })
+        )
       })
     )
   }
@@ -58,11 +66,13 @@ export const make = (initial: Session.Place, algorithm: string, onOpened: (sessi
     })
   )
 
+  /** Whether something is being opened. */
+  const unsettled = (): boolean => opening !== undefined && opening.unsafePoll() === null
+
   /** What is being opened gets a moment to say where it is. */
-  const settle = Effect.suspend(() => {
-    if (opening === undefined || opening.unsafePoll() !== null) return Effect.void
-    return Effect.zipRight(Effect.ignore(Session.inPeace(Fiber.await(opening))), Fiber.interrupt(opening))
-  })
+  const settle = Effect.suspend(() =>
+    opening === undefined ? Effect.void : Effect.zipRight(Effect.ignore(Session.inPeace(Fiber.await(opening))), Fiber.interrupt(opening))
+  )
 
   return {
     place: () => place,
@@ -76,6 +86,10 @@ export const make = (initial: Session.Place, algorithm: string, onOpened: (sessi
     start: Effect.suspend(() => open(Session.start(place, algorithm))),
     mount: (digest, options) => Effect.suspend(() => open(Session.mount(place, digest, options))),
     abandon,
-    end: (keepSession) => Effect.uninterruptible(Effect.zipRight(settle, keepSession ? Effect.void : abandon))
+    end: (keepSession) =>
+      Effect.suspend(() => {
+        const ending = keepSession ? Effect.void : abandon
+        return unsettled() ? Effect.uninterruptible(Effect.zipRight(settle, ending)) : ending
+      })
   }
 }

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as PullStream from "../../http/internal/pullStream.ts"
 import { sizeOf, stepBytes } from "./uploadContent.ts"
@@ -22,9 +21,11 @@ export interface UploadSource<E> {
   readonly ready: (offset: number) => Effect.Effect<void, E>
   /** How far it was read. */
   readonly reached: () => number
+  /** Lets go of the stream. */
+  readonly close: Effect.Effect<void>
 }
 
-/** The sources that are open at the same time. @internal */
+/** The sources that are read at the same time. @internal */
 export interface Company {
   open: number
 }
@@ -94,128 +95,131 @@ class Tail {
 }
 
 /**
- * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0. `company` counts what is open beside it. The
- * stream is let go of with the scope.
+ * `open` gives a stream; when it `seeks`, one that begins at the offset, else one that begins at 0. `company` counts what is read beside it.
  *
  * @internal
  */
-export const makeIn = <E>(
-  scope: Scope.Scope,
+export const make = <E>(
+  runtime: Runtime.Runtime<never>,
   open: (offset: number) => Stream.Stream<Uint8Array, E>,
   seeks: boolean,
   company: Company = { open: 0 }
-): Effect.Effect<UploadSource<E>> =>
-  Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-    let tail = new Tail(company, 0)
-    let reading: Fiber.RuntimeFiber<void> | undefined
-    /** Lets it read on. */
-    let proceed: (() => void) | undefined
-    let waiting: Array<() => void> = []
-    let end: Cause.Cause<Option.Option<E>> | undefined
-    let readers = 0
+): UploadSource<E> => {
+  let tail = new Tail(company, 0)
+  let reading: Fiber.RuntimeFiber<void> | undefined
+  /** Lets it read on. */
+  let proceed: (() => void) | undefined
+  let waiting: Array<() => void> = []
+  let end: Cause.Cause<Option.Option<E>> | undefined
+  let readers = 0
+  /** Whether it is one of the company. */
+  let joined = false
 
-    const wake = () => {
-      const woken = waiting
-      waiting = []
-      for (const resume of woken) resume()
+  const wake = () => {
+    const woken = waiting
+    waiting = []
+    for (const resume of woken) resume()
+  }
+
+  /** Reads no further than somebody waits for. */
+  const rest = Effect.async<void>((resume) => {
+    proceed = () => {
+      proceed = undefined
+      // Whoever waits stands at the end: nothing is forgotten that was not given out.
+      tail.trim()
+      resume(Effect.void)
     }
-
-    /** Reads no further than somebody waits for. */
-    const rest = Effect.async<void>((resume) => {
-      proceed = () => {
-        proceed = undefined
-        // Whoever waits stands at the end: nothing is forgotten that was not given out.
-        tail.trim()
-        resume(Effect.void)
-      }
-      // It may have yielded since it woke who waited before.
-      if (waiting.length > 0) proceed()
-    })
-
-    const take = (chunk: Bytes): Effect.Effect<void> => {
-      tail.add(chunk)
-      wake()
-      return rest
-    }
-
-    const over = (cause: Cause.Cause<Option.Option<E>>) => {
-      end = cause
-      wake()
-    }
-
-    const read = Effect.suspend(() => PullStream.forEachChunk(open(tail.end), take)).pipe(
-      Effect.matchCause({
-        onSuccess: () => over(Cause.fail(Option.none())),
-        onFailure: (cause) => over(Cause.map(cause, Option.some))
-      }),
-      Effect.interruptible
-    )
-
-    /**
-     * Waits for what follows the position. It is read in a fiber that the end of a request does not interrupt: a stream does not stand that in the
-     * middle of a step.
-     */
-    const after = <A, E2>(position: number, next: Effect.Effect<A, E2>): Effect.Effect<A, E2> =>
-      Effect.async((resume) => {
-        if (position < tail.end || end !== undefined) return resume(next)
-        waiting.push(() => resume(next))
-        // Not at once: what it wakes may come back here.
-        if (reading === undefined) reading = Runtime.runFork(runtime, read, { immediate: false })
-        else proceed?.()
-      })
-
-    const close = Effect.suspend(() => (reading === undefined ? Effect.void : Fiber.interrupt(reading)))
-
-    /** Begins anew where the position is not kept and will not come. */
-    const seek = (position: number): Effect.Effect<void> => {
-      if (position >= tail.start && (position <= tail.end || !seeks)) return Effect.void
-      const reset = Effect.map(close, () => {
-        reading = undefined
-        proceed = undefined
-        end = undefined
-        tail = new Tail(company, seeks ? position : 0)
-        wake()
-      })
-      return Effect.uninterruptible(reset)
-    }
-
-    const pullFrom = (offset: number): PullStream.Pull<E> => {
-      const reader = ++readers
-      let position = offset
-      const next: PullStream.Pull<E> = Effect.suspend(() => {
-        if (reader !== readers) return Effect.never
-        if (position < tail.start) return Effect.zipRight(seek(position), next)
-        if (position < tail.end) {
-          const chunk = tail.from(position)
-          position += sizeOf(chunk)
-          return Effect.succeed(chunk)
-        }
-        return end === undefined ? after(position, next) : Effect.failCause(end)
-      })
-      return next
-    }
-
-    const there = (position: number): Effect.Effect<void, E> =>
-      Effect.suspend(() => {
-        if (position < tail.end) return Effect.void
-        if (end === undefined) return after(position, there(position))
-        const failure = Cause.flipCauseOption(end)
-        return Option.isNone(failure) ? Effect.void : Effect.failCause(failure.value)
-      })
-
-    const source: UploadSource<E> = {
-      from: (offset) => PullStream.make(() => Effect.suspend(() => Effect.map(seek(offset), () => pullFrom(offset)))),
-      ready: (offset) => Effect.suspend(() => Effect.zipRight(seek(offset), there(offset))),
-      reached: () => tail.end
-    }
-    const leave = Effect.suspend(() => {
-      company.open--
-      return close
-    })
-    return Effect.uninterruptible(
-      Effect.suspend(() => {
-        company.open++
-        return Effect.as(Scope.addFinalizer(scope, leave), source)
-      })
-    )
+    // It may have yielded since it woke who waited before.
+    if (waiting.length > 0) proceed()
   })
+
+  const take = (chunk: Bytes): Effect.Effect<void> => {
+    tail.add(chunk)
+    wake()
+    return rest
+  }
+
+  const over = (cause: Cause.Cause<Option.Option<E>>) => {
+    end = cause
+    wake()
+  }
+
+  const read = Effect.suspend(() => PullStream.forEachChunk(open(tail.end), take)).pipe(
+    Effect.matchCause({
+      onSuccess: () => over(Cause.fail(Option.none())),
+      onFailure: (cause) => over(Cause.map(cause, Option.some))
+    }),
+    Effect.interruptible
+  )
+
+  const start = () => {
+    if (!joined) company.open++
+    joined = true
+    // Not at once: what it wakes may come back here.
+    reading = Runtime.runFork(runtime, read, { immediate: false })
+  }
+
+  /**
+   * Waits for what follows the position. It is read in a fiber that the end of a request does not interrupt: a stream does not stand that in the
+   * middle of a step.
+   */
+  const after = <A, E2>(position: number, next: Effect.Effect<A, E2>): Effect.Effect<A, E2> =>
+    Effect.async((resume) => {
+      if (position < tail.end || end !== undefined) return resume(next)
+      waiting.push(() => resume(next))
+      if (reading === undefined) start()
+      else proceed?.()
+    })
+
+  const stop = Effect.suspend(() => (reading === undefined || end !== undefined ? Effect.void : Fiber.interrupt(reading)))
+
+  /** Begins anew where the position is not kept and will not come. */
+  const seek = (position: number): Effect.Effect<void> => {
+    if (position >= tail.start && (position <= tail.end || !seeks)) return Effect.void
+    const reset = Effect.map(stop, () => {
+      reading = undefined
+      proceed = undefined
+      end = undefined
+      tail = new Tail(company, seeks ? position : 0)
+      wake()
+    })
+    return Effect.uninterruptible(reset)
+  }
+
+  const pullFrom = (offset: number): PullStream.Pull<E> => {
+    const reader = ++readers
+    let position = offset
+    const next: PullStream.Pull<E> = Effect.suspend(() => {
+      if (reader !== readers) return Effect.never
+      if (position < tail.start) return Effect.zipRight(seek(position), next)
+      if (position < tail.end) {
+        const chunk = tail.from(position)
+        position += sizeOf(chunk)
+        return Effect.succeed(chunk)
+      }
+      return end === undefined ? after(position, next) : Effect.failCause(end)
+    })
+    return next
+  }
+
+  const there = (position: number): Effect.Effect<void, E> =>
+    Effect.suspend(() => {
+      if (position < tail.end) return Effect.void
+      if (end === undefined) return after(position, there(position))
+      const failure = Cause.flipCauseOption(end)
+      return Option.isNone(failure) ? Effect.void : Effect.failCause(failure.value)
+    })
+
+  return {
+    from: (offset) => PullStream.make(() => Effect.suspend(() => Effect.map(seek(offset), () => pullFrom(offset)))),
+    ready: (offset) => Effect.suspend(() => Effect.zipRight(seek(offset), there(offset))),
+    reached: () => tail.end,
+    close: Effect.suspend(() => {
+      if (joined) company.open--
+      joined = false
+      // Who still reads gets nothing more.
+      readers++
+      return stop
+    })
+  }
+}
