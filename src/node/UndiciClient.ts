@@ -36,12 +36,12 @@ import * as UploadBody from "./internal/uploadBody.ts"
 export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient => {
   const client = HttpClient.make((request, url, signal) =>
     Effect.suspend(() => {
-      const { abort, response } = begin(dispatcher, request, url)
+      const { abort, response } = begin(dispatcher, request, url.origin, () => url)
       signal.addEventListener("abort", abort)
       return response
     })
   )
-  return Direct.withStart(client, (request, url) => begin(dispatcher, request, url))
+  return Direct.withStart(client, (request, { origin, url }) => begin(dispatcher, request, origin, url))
 }
 
 /**
@@ -70,7 +70,12 @@ export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.
     )
   )
 
-const begin = (dispatcher: Undici.Dispatcher, request: HttpClientRequest.HttpClientRequest, url: URL): Direct.DirectExchange => {
+const begin = (
+  dispatcher: Undici.Dispatcher,
+  request: HttpClientRequest.HttpClientRequest,
+  origin: string,
+  url: () => URL
+): Direct.DirectExchange => {
   let abort = () => {}
   const send = (upload: UploadBody.UploadBody) =>
     Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
@@ -91,7 +96,7 @@ const begin = (dispatcher: Undici.Dispatcher, request: HttpClientRequest.HttpCli
       const dispatched = Either.try(() =>
         dispatcher.dispatch(
           {
-            origin: url.origin,
+            origin,
             path: requestTarget(request, url),
             method: request.method,
             headers: requestHeaders(request),
@@ -136,11 +141,12 @@ const sendable = /^[!-~]+$/
  * Path and query exactly as they stand in the request's URL: signed URLs break when they are parsed and printed again. Only a request with
  * separate `urlParams`, or with characters no request line can hold, goes by the parsed URL.
  */
-const requestTarget = (request: HttpClientRequest.HttpClientRequest, url: URL): string => {
-  const text = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^#]*)/i.exec(request.url)?.[1]
-  if (request.urlParams.length > 0 || text === undefined) return url.pathname + url.search
-  const target = text.startsWith("/") ? text : `/${text}`
-  return sendable.test(target) ? target : url.pathname + url.search
+const requestTarget = (request: HttpClientRequest.HttpClientRequest, url: () => URL): string => {
+  const text = request.urlParams.length > 0 ? undefined : /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^#]*)/i.exec(request.url)?.[1]
+  const target = text?.startsWith("/") === false ? `/${text}` : text
+  if (target !== undefined && sendable.test(target)) return target
+  const { pathname, search } = url()
+  return pathname + search
 }
 
 /** A plain copy: undici's proxy agents write into it. */

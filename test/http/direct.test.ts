@@ -11,7 +11,7 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Direct from "../../src/http/internal/direct.ts"
-import { PlatformResponse } from "../../src/http/internal/platformResponse.ts"
+import * as Origin from "../../src/http/internal/origin.ts"
 import * as Wire from "../../src/http/internal/Wire.ts"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
@@ -27,6 +27,8 @@ const request = (url: string, over: Partial<Wire.WireRequest> = {}): Wire.WireRe
   context: { registry: "r.test", operation: "test", endpoint: "base", method: "GET", url },
   ...over
 })
+
+const target = (url: string) => Origin.targetOf(new URL(url)) ?? assert.fail("it leads nowhere")
 
 const named = LocalServer.make((incoming, response) => {
   response.writeHead(200, { "x-agent": incoming.headers["user-agent"] ?? "" }).end(`for ${incoming.headers["x-name"] ?? "nobody"}`)
@@ -72,7 +74,7 @@ describe("direct", () => {
       const server = yield* named
       const { execute } = yield* client
       const start = Direct.startOf(yield* client) ?? assert.fail("it offers no direct way")
-      const direct = yield* start(HttpClientRequest.get(server.origin), new URL(server.origin)).response
+      const direct = yield* start(HttpClientRequest.get(server.origin), target(server.origin)).response
       const body = Direct.takeBody(direct) ?? assert.fail("it offers no body")
       assert.isUndefined(Direct.takeBody(direct))
       assert.include(String((yield* Effect.flip(direct.text)).cause), "read before")
@@ -80,7 +82,7 @@ describe("direct", () => {
       assert.deepStrictEqual(yield* Effect.flip(body.pull), Option.none())
       body.abort()
 
-      const read = yield* start(HttpClientRequest.get(server.origin), new URL(server.origin)).response
+      const read = yield* start(HttpClientRequest.get(server.origin), target(server.origin)).response
       yield* read.text
       assert.isUndefined(Direct.takeBody(read))
       const general = yield* execute(HttpClientRequest.get(server.origin))
@@ -102,7 +104,7 @@ describe("direct", () => {
       const freed = yield* Effect.makeLatch()
       const stuck = Stream.concat(Stream.make(new Uint8Array(10)), Stream.fromEffect(Effect.uninterruptible(freed.await)))
       const body = HttpBody.stream(Stream.as(stuck, new Uint8Array(10)))
-      const { abort, response } = start(HttpClientRequest.put(server.origin, { body }), new URL(server.origin))
+      const { abort, response } = start(HttpClientRequest.put(server.origin, { body }), target(server.origin))
       const fiber = yield* Effect.fork(Effect.flip(response))
       yield* arrived.await
       abort()
@@ -128,8 +130,8 @@ describe("direct", () => {
           response: Effect.async((resume) => {
             answer = () => {
               open = true
-              const response = new PlatformResponse(sent, { status: 200, headers: Headers.empty }, unused)
-              resume(Effect.succeed(Direct.withBody(response, () => ({ pull: Effect.fail(Option.none()), abort }))))
+              const take = () => ({ pull: Effect.fail(Option.none()), abort })
+              resume(Effect.succeed(new Direct.Response(sent, { status: 200, headers: Headers.empty }, unused, take)))
             }
             return Effect.sync(abort)
           })

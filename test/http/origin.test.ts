@@ -85,6 +85,38 @@ describe("origin", () => {
     assert.isFalse(Origin.sameText("https://[", "https://r.test"))
   })
 
+  it("knows where URLs lead as URL does, the first time and again", () => {
+    const targetOf = Origin.targets()
+    const expected = (text: string) => {
+      const url = Origin.parse(text)
+      const target = url === undefined ? undefined : Origin.targetOf(url)
+      return target === undefined ? undefined : { ...target, url: url?.href }
+    }
+    const found = (text: string) => {
+      const target = targetOf(text)
+      return target === undefined ? undefined : { ...target, url: target.url().href }
+    }
+    const hosts = [
+      "r.test",
+      "R.test",
+      "r.test:443",
+      "r.test:80",
+      "u:p@r.test",
+      "r.test\\\\evil.test",
+      "r.test?evil.test",
+      "[::1]:5000",
+      "[",
+      "r",
+      ""
+    ]
+    const texts = ["https://", "http://", "HTTPS://", "https:/", "ftp://", " https://"].flatMap((scheme) =>
+      hosts.flatMap((host) => ["", "/", "/v2/?a=b#c", "//x/../y", "/@evil.test", "/\\evil.test"].map((path) => `${scheme}${host}${path}`))
+    )
+    for (const text of [...texts, ...texts]) assert.deepStrictEqual(found(text), expected(text), text)
+    for (let host = 0; host < 1000; host++) assert.strictEqual(targetOf(`https://h${host}.test/`)?.hostname, `h${host}.test`)
+    fc.assert(fc.property(fc.webUrl({ withQueryParameters: true }), (text) => assert.deepStrictEqual(found(text), expected(text))))
+  })
+
   it("never throws, and canonical addresses stay canonical", () =>
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringOf(fc.constantFrom(..."a1:[].A"))), (address) => {

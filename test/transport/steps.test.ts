@@ -10,7 +10,6 @@ import * as Stream from "effect/Stream"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import * as TokenCache from "../../src/auth/TokenCache.ts"
 import * as Direct from "../../src/http/internal/direct.ts"
-import { PlatformResponse } from "../../src/http/internal/platformResponse.ts"
 import * as Transport from "../../src/transport/internal/transport.ts"
 import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
@@ -50,8 +49,8 @@ const answering = ({ headers = {}, status }: Answer) => {
           answer = () => {
             ended = false
             open++
-            const response = new PlatformResponse(sent, { status, headers: Headers.fromInput(headers) }, unused)
-            resume(Effect.succeed(Direct.withBody(response, () => ({ pull, abort }))))
+            const head = { status, headers: Headers.fromInput(headers) }
+            resume(Effect.succeed(new Direct.Response(sent, head, unused, () => ({ pull, abort }))))
           }
         })
       }

@@ -165,11 +165,6 @@ const badUrl = (request: Exchange.Outgoing): TransportError =>
     retryable: false
   })
 
-const httpUrl = (url: string): URL | undefined => {
-  const parsed = Origin.parse(url)
-  return parsed?.protocol === "https:" || parsed?.protocol === "http:" ? parsed : undefined
-}
-
 const replyOf = ({ body, headers, status }: Exchange.Exchange, request: Exchange.Outgoing, origin: string): Reply => ({
   status,
   headers,
@@ -199,33 +194,34 @@ const follow = (
   const maxRedirects = options.maxRedirects ?? defaultMaxRedirects
   const visited: Array<string> = []
 
-  const redirected = Effect.fnUntraced(function* (
+  const redirected = (
     request: Exchange.Outgoing,
     { body, status }: Exchange.Exchange,
     from: URL,
     location: string
-  ) {
-    const hops = visited.push(`${request.method} ${from.href}`)
-    yield* body.discard
-    const to = Redirect.target(location, from)
-    if (to === undefined) return yield* refused(request, location, "not a URL")
-    const no = yield* restore(policy(from, to, options))
-    if (no !== undefined) return yield* refused(request, to.href, no)
-    if (hops > maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
-    const following = Redirect.next(request, status, from, to, { replayable: streamReplayable })
-    if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
-    const { method } = following.right
-    if (visited.includes(`${method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")
-    return yield* step(following.right, { ...settings, propagateTrace: false })
-  })
+  ): Effect.Effect<Reply, TransportError | RedirectRefused> =>
+    Effect.gen(function* () {
+      const hops = visited.push(`${request.method} ${from.href}`)
+      yield* body.discard
+      const to = Redirect.target(location, from)
+      if (to === undefined) return yield* refused(request, location, "not a URL")
+      const no = yield* restore(policy(from, to, options))
+      if (no !== undefined) return yield* refused(request, to.href, no)
+      if (hops > maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
+      const following = Redirect.next(request, status, from, to, { replayable: streamReplayable })
+      if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
+      const { method } = following.right
+      if (visited.includes(`${method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")
+      return yield* step(following.right, { ...settings, propagateTrace: false })
+    })
 
   const step = (request: Exchange.Outgoing, settings: Exchange.Settings): Effect.Effect<Reply, TransportError | RedirectRefused> => {
-    const from = httpUrl(request.url)
+    const from = means.targetOf(request.url)
     if (from === undefined) return Effect.fail(badUrl(request))
     return Effect.flatMap(Exchange.open(means, request, from, settings, restore), (exchange) => {
       const location = exchange.headers["location"]
       return Redirect.isRedirect(exchange.status, location)
-        ? redirected(request, exchange, from, location)
+        ? redirected(request, exchange, from.url(), location)
         : Effect.succeed(replyOf(exchange, request, from.origin))
     })
   }
@@ -234,7 +230,7 @@ const follow = (
 
 /** A wire over the client. @internal */
 export const make = (client: HttpClient.HttpClient, options: WireOptions = {}): Wire => {
-  const means: Exchange.Means = { client, patrolOf: Watchdog.patrols() }
+  const means: Exchange.Means = { client, patrolOf: Watchdog.patrols(), targetOf: Origin.targets() }
   const prepared = prepare(options)
   const openWith = (prepared: Prepared, request: WireRequest, restore: Exchange.Restore) =>
     follow(means, outgoing(request, prepared), prepared, request.replayable ?? true, restore)

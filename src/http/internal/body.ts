@@ -160,11 +160,13 @@ export const make = (options: {
     done()
     return declared === undefined || seen >= declared || encoding !== undefined ? Option.none() : Option.some(errors.cut(seen, declared))
   }
-  const claim = Effect.suspend(() => {
-    if (state !== "unread") return Effect.failSync(errors.reread)
-    state = "reading"
-    return Effect.void
-  })
+  /** Takes the body, which is given once. */
+  const claim = (): boolean => {
+    const free = state === "unread"
+    if (free) state = "reading"
+    return free
+  }
+  const reread = Effect.failSync(errors.reread)
 
   let seen = 0
   const arrived = (chunk: Chunk.Chunk<Uint8Array>) => {
@@ -172,12 +174,6 @@ export const make = (options: {
     pace.rest()
     return Effect.succeed(chunk)
   }
-  /** It was the last pull, but nobody has let go of the body yet. */
-  const interrupted = <E>(cause: Cause.Cause<E>) => {
-    pace.rest()
-    return Effect.failCause(cause)
-  }
-
   /** One pull, as soon as there is a place for it. */
   const moving = <A, E>(pull: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.suspend(() => (pace.move() ? pull() : Effect.flatMap(pace.regain, pull)))
@@ -185,15 +181,12 @@ export const make = (options: {
   const openPump = (): PullStream.Pull<TransportError> => {
     const pump = Pump.start(forks, watchdog, source.stream)
     reader = pump
-    const next = Effect.matchCauseEffect(
+    const next = Effect.flatMap(
       pump.next(idleMillis, () => Effect.failSync(() => Option.some(overdue()))),
-      {
-        onSuccess: (pulled) => {
-          if (Either.isRight(pulled)) return arrived(pulled.right)
-          const end = pulled.left
-          return Effect.failSync(() => (Exit.isSuccess(end) || isEmptyBody(end.cause) ? ended(seen) : Option.some(broken(end.cause))))
-        },
-        onFailure: interrupted
+      (pulled) => {
+        if (Either.isRight(pulled)) return arrived(pulled.right)
+        const end = pulled.left
+        return Effect.failSync(() => (Exit.isSuccess(end) || isEmptyBody(end.cause) ? ended(seen) : Option.some(broken(end.cause))))
       }
     )
     return moving(() => next)
@@ -206,17 +199,15 @@ export const make = (options: {
       late = true
       direct.abort()
     }
-    const next = Effect.matchCauseEffect(direct.pull, {
+    const next = Effect.matchEffect(direct.pull, {
       onSuccess: (chunk) => {
         watchdog.arrived()
         return arrived(chunk)
       },
-      onFailure: (cause) => {
-        const end = Option.getOrUndefined(Cause.failureOption(cause))
-        if (end === undefined) return interrupted(Cause.stripFailures(cause))
+      onFailure: (end) => {
         watchdog.arrived()
         if (late) return Effect.fail(Option.some(overdue()))
-        return Effect.fail(Option.isNone(end) ? ended(seen) : Option.some(broken(Cause.fail(end.value))))
+        return Exit.fail(Option.isNone(end) ? ended(seen) : Option.some(broken(Cause.fail(end.value))))
       }
     })
     return moving(() => {
@@ -225,18 +216,24 @@ export const make = (options: {
     })
   }
 
-  /** Gives the chunks one by one. */
-  const open = Effect.map(claim, () => {
+  /** Gives the chunks one by one; undefined when somebody has the body already. */
+  const open = (): PullStream.Pull<TransportError> | undefined => {
+    if (!claim()) return undefined
     const direct = Direct.takeBody(source)
     return direct === undefined ? openPump() : openDirect(direct)
-  })
+  }
 
-  const stream = PullStream.make((scope) => Effect.tap(open, Scope.addFinalizer(scope, release)))
+  const stream = PullStream.make((scope) =>
+    Effect.suspend(() => {
+      const pull = open()
+      return pull === undefined ? reread : Effect.as(Scope.addFinalizer(scope, release), pull)
+    })
+  )
 
   const buffered = (limitBytes: number) =>
-    Effect.zipRight(
-      claim,
-      moving(() =>
+    Effect.suspend(() => {
+      if (!claim()) return reread
+      const whole = moving(() =>
         Watchdog.guard(
           watchdog,
           () => forks.fork(source.arrayBuffer),
@@ -249,32 +246,47 @@ export const make = (options: {
             return Option.isSome(cut) ? Effect.fail(cut.value) : Effect.succeed(bytes)
           },
           () => Effect.failSync(overdue),
-          () => Effect.sync(done)
+          () => Effect.void
         )
       )
-    ).pipe(Effect.onInterrupt(() => Effect.sync(done)))
-  /** Reads on while `wanted` says so. */
-  const readWhile = (wanted: (bytes: Uint8Array) => boolean): Effect.Effect<void, TransportError> =>
-    Effect.flatMap(open, (pull) =>
-      PullStream.whileThereIsMore(
-        Effect.flatMap(pull, (chunk) => {
-          let more = true
+      return Effect.onInterrupt(whole, () => Effect.sync(done))
+    })
+
+  /** Reads on while `wanted` says so, and lets go of the body when it is interrupted. */
+  const readWhile = <A, E>(wanted: (bytes: Uint8Array) => boolean, end: () => Effect.Effect<A, E>): Effect.Effect<A, E | TransportError> =>
+    Effect.uninterruptibleMask((restore) => {
+      const pull = open()
+      if (pull === undefined) return reread
+      let more = true
+      const reading = Effect.whileLoop({
+        while: () => more,
+        body: () => pull,
+        step: (chunk) => {
           for (const bytes of chunk) more = more && wanted(bytes)
-          return more ? Effect.void : Effect.fail(Option.none())
-        })
-      )
-    ).pipe(Effect.onInterrupt(() => release))
+        }
+      })
+      return Effect.matchCauseEffect(restore(reading), {
+        onSuccess: () => restore(end()),
+        onFailure: (cause): Effect.Effect<A, E | TransportError> => {
+          const error = Cause.failureOption(cause)
+          if (Option.isNone(error)) return Effect.zipRight(release, Effect.failCause(Cause.stripFailures(cause)))
+          return Option.isNone(error.value) ? end() : Effect.fail(error.value.value)
+        }
+      })
+    })
 
   const collected = (limitBytes: number) =>
     Effect.suspend(() => {
       const parts: Array<Uint8Array> = []
-      let seen = 0
-      const collect = readWhile((bytes) => {
-        seen += bytes.byteLength
-        parts.push(bytes)
-        return seen <= limitBytes
-      })
-      return Effect.flatMap(collect, () => (seen > limitBytes ? refuse(() => errors.tooLarge(limitBytes)) : Effect.succeed(concat(parts))))
+      let size = 0
+      return readWhile(
+        (bytes) => {
+          size += bytes.byteLength
+          parts.push(bytes)
+          return size <= limitBytes
+        },
+        () => (size > limitBytes ? refuse(() => errors.tooLarge(limitBytes)) : Effect.succeed(concat(parts)))
+      )
     })
 
   const bytes = (limitBytes: number): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
@@ -285,20 +297,23 @@ export const make = (options: {
   }
 
   const drain = Effect.suspend(() => {
-    let seen = 0
-    return readWhile((bytes) => {
-      seen += bytes.byteLength
-      return seen <= drainBytes
-    }).pipe(
+    let size = 0
+    const enough = (bytes: Uint8Array) => {
+      size += bytes.byteLength
+      return size <= drainBytes
+    }
+    return readWhile(enough, () => Effect.void).pipe(
       Effect.interruptible,
       Effect.timeout(drainMillis),
       Effect.catchAllCause(() => Effect.void)
     )
   })
   const drainIf = (worthIt: boolean) =>
-    Effect.suspend(() => (state === "unread" && worthIt ? Effect.zipRight(drain, release) : release)).pipe(
-      Effect.catchAllCause(() => Effect.void)
-    )
+    Effect.suspend(() => {
+      if (state === "done") return Effect.void
+      const end = state === "unread" && worthIt ? Effect.zipRight(drain, release) : release
+      return Effect.catchAllCause(end, () => Effect.void)
+    })
 
   return {
     encoding,

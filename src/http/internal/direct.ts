@@ -12,6 +12,8 @@ import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import type * as Chunk from "effect/Chunk"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type { Target } from "./origin.ts"
+import { type Head, PlatformResponse, type Source } from "./platformResponse.ts"
 
 /** @internal */
 export interface DirectBody {
@@ -29,33 +31,41 @@ export interface DirectExchange {
   readonly abort: () => void
 }
 
-const body: unique symbol = Symbol("effect-oci/direct/body")
 const start: unique symbol = Symbol("effect-oci/direct/start")
-
-interface Response extends HttpClientResponse {
-  readonly [body]: () => DirectBody | undefined
-}
 
 interface Client extends HttpClient.HttpClient {
   readonly [start]: Start
 }
 
-/** Begins an exchange; the URL is that of the request, which whoever follows redirects has parsed already. @internal */
-export type Start = (request: HttpClientRequest, url: URL) => DirectExchange
-
-const isResponse = (response: HttpClientResponse): response is Response => Object.hasOwn(response, body)
+/** Begins an exchange; the target is that of the request's URL. @internal */
+export type Start = (request: HttpClientRequest, target: Target) => DirectExchange
 
 const isClient = (client: HttpClient.HttpClient): client is Client => Object.hasOwn(client, start)
 
-/** Offers the body, which is taken at most once, as its stream would be. @internal */
-export const withBody = <A extends HttpClientResponse>(response: A, take: () => DirectBody | undefined): A =>
-  Object.defineProperty(response, body, { value: take })
+/** An answer that offers its body, which is taken at most once, whichever way. @internal */
+export class Response extends PlatformResponse {
+  // What was derived from an answer does not have it.
+  readonly #take: () => DirectBody | undefined
+
+  constructor(request: HttpClientRequest, head: Head, source: Source, take: () => DirectBody | undefined) {
+    super(request, head, source)
+    this.#take = take
+  }
+
+  static offersBody(response: HttpClientResponse): boolean {
+    return #take in response
+  }
+
+  static takeBody(response: HttpClientResponse): DirectBody | undefined {
+    return #take in response ? response.#take() : undefined
+  }
+}
 
 /** Whether the body can be taken, or was. @internal */
-export const offersBody = (response: HttpClientResponse): boolean => isResponse(response)
+export const offersBody = Response.offersBody
 
 /** The body, unless it was taken before; whoever takes it has to end or abort it. @internal */
-export const takeBody = (response: HttpClientResponse): DirectBody | undefined => (isResponse(response) ? response[body]() : undefined)
+export const takeBody = Response.takeBody
 
 /** Offers exchanges that go as the client's own. @internal */
 export const withStart = (client: HttpClient.HttpClient, begin: Start): HttpClient.HttpClient =>

@@ -29,6 +29,7 @@ import * as Body from "./body.ts"
 import * as Direct from "./direct.ts"
 import * as Failure from "./failure.ts"
 import * as Fork from "./fork.ts"
+import type * as Origin from "./origin.ts"
 import * as PullStream from "./pullStream.ts"
 import * as Watchdog from "./watchdog.ts"
 
@@ -53,6 +54,8 @@ export interface Settings {
 export interface Means {
   readonly client: HttpClient.HttpClient
   readonly patrolOf: (clock: Clock.Clock) => Watchdog.Patrol
+  /** Where a URL leads; undefined when it is no absolute http or https URL. */
+  readonly targetOf: (url: string) => Origin.Target | undefined
 }
 
 /** @internal */
@@ -133,20 +136,22 @@ const watchedBody = (body: HttpBody.HttpBody, upload: Upload, watchdog: Watchdog
   return HttpBody.stream(watched, body.contentType, body.contentLength)
 }
 
-const requestOf = (request: Outgoing, body: HttpBody.HttpBody, trace: Headers.Headers | undefined) =>
+const requestOf = (request: Outgoing, body: HttpBody.HttpBody, trace: Headers.Headers | undefined) => {
+  const { headers, method, url } = request
   // The type of `make` ties a body to some methods only; a registry takes one with any.
-  HttpClientRequest.setBody(
-    HttpClientRequest.make(request.method as "POST")(request.url, { headers: { ...request.headers, ...trace } }),
-    body
-  )
+  const sent = HttpClientRequest.make(method as "POST")(url, { headers: trace === undefined ? headers : { ...headers, ...trace } })
+  // Of what belongs to a body there is mostly nothing to be taken away.
+  const bare = body._tag === "Empty" && headers["content-type"] === undefined && headers["content-length"] === undefined
+  return bare ? sent : HttpClientRequest.setBody(sent, body)
+}
 
-const spanOptions = ({ method, url }: Outgoing, parsed: URL): Tracer.SpanOptions => ({
+const spanOptions = ({ method, url }: Outgoing, { hostname, port }: Origin.Target): Tracer.SpanOptions => ({
   kind: "client",
   captureStackTrace: false,
   attributes: {
     "http.request.method": method,
-    "server.address": parsed.hostname,
-    "server.port": parsed.port === "" ? (parsed.protocol === "https:" ? 443 : 80) : Number(parsed.port),
+    "server.address": hostname,
+    "server.port": port,
     "url.full": sanitizeUrl(url)
   }
 })
@@ -174,7 +179,7 @@ export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect
 const answer = (
   client: HttpClient.HttpClient,
   request: Outgoing,
-  parsed: URL,
+  target: Origin.Target,
   settings: Settings,
   span: Tracer.Span,
   forks: Fork.Forks,
@@ -192,7 +197,7 @@ const answer = (
   }
   const onOverdue = () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
   const start = Direct.startOf(client)
-  if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent, parsed), restore, settings.answerMillis, onExit, onOverdue)
+  if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent, target), restore, settings.answerMillis, onExit, onOverdue)
   return restore(
     Watchdog.guard(
       watchdog,
@@ -252,19 +257,18 @@ const bodyErrors = (request: Outgoing, settings: Settings): Body.Errors => {
 export const open = (
   { client, patrolOf }: Means,
   request: Outgoing,
-  /** The request's URL. */
-  parsed: URL,
+  target: Origin.Target,
   settings: Settings,
   restore: Restore
 ): Effect.Effect<Exchange, TransportError> =>
-  Effect.flatMap(Effect.makeSpan(`http ${request.method}`, spanOptions(request, parsed)), (span) =>
+  Effect.flatMap(Effect.makeSpan(`http ${request.method}`, spanOptions(request, target)), (span) =>
     Effect.withFiberRuntime((fiber, status) => {
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
       const timed = fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
       const forks = Fork.of(fiber, status.runtimeFlags)
       const watchdog = patrolOf(clock).start(forks.fork, Math.min(settings.answerMillis, settings.idleMillis))
       const endSpan = (exit: Exit.Exit<void, TransportError>) => span.end(timed ? clock.unsafeCurrentTimeNanos() : 0n, exit)
-      return Effect.matchCauseEffect(answer(client, request, parsed, settings, span, forks, watchdog, restore), {
+      return Effect.matchCauseEffect(answer(client, request, target, settings, span, forks, watchdog, restore), {
         onFailure: (cause) => {
           watchdog.stop()
           endSpan(Exit.failCause(cause))

@@ -13,6 +13,44 @@ export const parse = (url: string, base?: string | URL): URL | undefined => {
   }
 }
 
+const defaultPorts: Readonly<Record<string, string>> = { http: "80", https: "443" }
+
+/** What has to be known of a URL to go there. @internal */
+export interface Target {
+  readonly origin: string
+  readonly hostname: string
+  readonly port: number
+  readonly url: () => URL
+}
+
+/** Where an http or https URL leads; `undefined` for any other. @internal */
+export const targetOf = (url: URL): Target | undefined => {
+  const { hostname, origin, port, protocol } = url
+  if (protocol !== "https:" && protocol !== "http:") return undefined
+  return { origin, hostname, port: port === "" ? Number(defaultPorts[protocol.slice(0, -1)]) : Number(port), url: () => url }
+}
+
+const maxKnown = 100
+
+/** Finds where absolute URLs lead. All requests go to a few hosts, so what is said of those need not be found out each time. @internal */
+export const targets = (): ((url: string) => Target | undefined) => {
+  const known = new Map<string, Target>()
+  return (text) => {
+    const end = text.indexOf("/", "https://".length)
+    const origin = end === -1 ? text : text.slice(0, end)
+    // An origin spelled as URLs print it, and then a path: nothing in it can change where it leads.
+    const found = known.get(origin)
+    if (found !== undefined && end !== -1) return { ...found, url: () => new URL(text) }
+    const url = parse(text)
+    const target = url === undefined ? undefined : targetOf(url)
+    if (target?.origin === origin) {
+      if (known.size === maxKnown) known.clear()
+      known.set(origin, target)
+    }
+    return target
+  }
+}
+
 /** Whether both URLs have the same scheme, host and effective port. @internal */
 export const same = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host
 
@@ -23,8 +61,6 @@ export const sameText = (a: string, b: string): boolean => {
   const to = parse(b)
   return from !== undefined && to !== undefined && same(from, to)
 }
-
-const defaultPorts: Readonly<Record<string, string>> = { http: "80", https: "443" }
 
 const numeric = /^[0-9]*$/
 

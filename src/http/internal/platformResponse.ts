@@ -16,6 +16,13 @@ export interface Source {
   readonly bytes: (limitBytes: number) => Effect.Effect<Uint8Array, unknown>
 }
 
+/** @internal */
+export interface Head {
+  readonly status: number
+  readonly headers: Headers.Headers
+  readonly setCookie?: string | ReadonlyArray<string> | undefined
+}
+
 type Read<A> = Effect.Effect<A, HttpClientError.ResponseError>
 
 /** In a buffer of its own. */
@@ -38,11 +45,7 @@ export class PlatformResponse extends Inspectable.Class implements HttpClientRes
   readonly #source: Source
   #whole: Read<Uint8Array<ArrayBuffer>> | undefined
 
-  constructor(
-    request: HttpClientRequest.HttpClientRequest,
-    head: { readonly status: number; readonly headers: Headers.Headers; readonly setCookie?: string | ReadonlyArray<string> | undefined },
-    source: Source
-  ) {
+  constructor(request: HttpClientRequest.HttpClientRequest, head: Head, source: Source) {
     super()
     this.request = request
     this.status = head.status

@@ -2,6 +2,7 @@
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 
 type Headers = Record<string, string | Array<string> | undefined>
@@ -13,7 +14,10 @@ export interface Listener {
   readonly onClosed: () => void
 }
 
-type End = { readonly error: Option.Option<Error> }
+interface End {
+  /** An exit, since `Effect.fail` looks for a span to tell where it failed, which is of no use to the end of a body. */
+  readonly told: Exit.Exit<never, Option.Option<Error>>
+}
 
 /** The socket is not read any further while this much waits for the reader. */
 const highWaterBytes = 512 * 1024
@@ -95,15 +99,13 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     // The fiber may have yielded since it last looked.
     const now = this.#poll()
     if (now !== undefined) return resume(now)
-    this.#waiting = () => resume(this.#poll() ?? this.pull)
-    return Effect.sync(() => {
-      this.#waiting = undefined
-    })
+    // Who was interrupted meanwhile takes nothing with it: what came is looked for once the fiber goes on.
+    this.#waiting = () => resume(this.pull)
   })
 
   #poll(): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Error>> | undefined {
     if (this.#bufferedBytes > 0) return Effect.succeed(this.#take())
-    return this.#end === undefined ? undefined : Effect.fail(this.#end.error)
+    return this.#end?.told
   }
 
   #take(): Chunk.Chunk<Uint8Array> {
@@ -126,7 +128,7 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
 
   #finish(error: Option.Option<Error>): void {
     if (this.#end !== undefined) return
-    this.#end = { error }
+    this.#end = { told: Exit.fail(error) }
     if (Option.isSome(error)) this.#listener?.onFailed(error.value)
     this.#onClosed()
     this.#wake()

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Direct from "../../http/internal/direct.ts"
-import { PlatformResponse, type Source } from "../../http/internal/platformResponse.ts"
+import type { Source } from "../../http/internal/platformResponse.ts"
 import { concat } from "../../model/internal/bytes.ts"
 import type { Exchange } from "./exchange.ts"
 
@@ -24,12 +24,10 @@ export const make = (
     free = false
     return claimed
   }
-  const response = new PlatformResponse(
-    request,
-    { status, headers: Headers.fromInput(headers), setCookie: headers["set-cookie"] },
-    bodyOf(exchange, claim)
+  const head = { status, headers: Headers.fromInput(headers), setCookie: headers["set-cookie"] }
+  return new Direct.Response(request, head, bodyOf(exchange, claim), () =>
+    claim() ? { pull: exchange.pull, abort: () => exchange.abort(unread) } : undefined
   )
-  return Direct.withBody(response, () => (claim() ? { pull: exchange.pull, abort: () => exchange.abort(unread) } : undefined))
 }
 
 const unread = new Error("the body is not wanted")

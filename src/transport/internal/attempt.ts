@@ -88,28 +88,29 @@ export const attempt = (
   const settling = <A, E>(response: Reply, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.onError(effect, (cause) => settle(response, cause))
 
-  const refused = Effect.fnUntraced(function* (pass: Pass, refusal: Reply, first: Authorization) {
-    const sent = [first]
-    let last = first
-    let response = refusal
-    while (response.status === 401 && sent.length <= maxAnswers) {
-      pass.rest()
-      const answered = restore(authenticator.answer(need, challengesOf(response), last, response.origin))
-      if (request.replayable === false) {
-        // It was sent once and is not sent again, whatever becomes of the token for the next request.
-        yield* settling(response, Effect.ignore(answered))
-        break
+  const refused = (pass: Pass, refusal: Reply, first: Authorization) =>
+    Effect.gen(function* () {
+      const sent = [first]
+      let last = first
+      let response = refusal
+      while (response.status === 401 && sent.length <= maxAnswers) {
+        pass.rest()
+        const answered = restore(authenticator.answer(need, challengesOf(response), last, response.origin))
+        if (request.replayable === false) {
+          // It was sent once and is not sent again, whatever becomes of the token for the next request.
+          yield* settling(response, Effect.ignore(answered))
+          break
+        }
+        const next = yield* settling(response, answered)
+        if (Option.isNone(next)) break
+        yield* response.discard
+        last = next
+        sent.push(next)
+        if (!pass.move()) yield* restore(pass.regain)
+        response = yield* send(next)
       }
-      const next = yield* settling(response, answered)
-      if (Option.isNone(next)) break
-      yield* response.discard
-      last = next
-      sent.push(next)
-      if (!pass.move()) yield* restore(pass.regain)
-      response = yield* send(next)
-    }
-    return { response, sent }
-  })
+      return { response, sent }
+    })
 
   const admitted = (pass: Pass): Effect.Effect<Heard, AuthFailure> => {
     const exchange = (first: Authorization): Effect.Effect<Heard, AuthFailure> =>
