@@ -121,10 +121,18 @@ const makeWith = Effect.fnUntraced(function* (shelf: Shelf, capacity: number) {
       return token
     })
 
+  // The same key comes with every request, and its name is a hash.
+  const names = new WeakMap<TokenKey, string>()
+  const nameOf = (key: TokenKey): string => {
+    const name = names.get(key) ?? keyString(key)
+    names.set(key, name)
+    return name
+  }
+
   const service: TokenCache.Service = {
     get: <E>(key: TokenKey, acquire: Effect.Effect<AccessToken.AccessToken, E>) =>
       Effect.suspend(() => {
-        const name = keyString(key)
+        const name = nameOf(key)
         return Effect.flatMap(Clock.currentTimeMillis, (now) => {
           const kept = store.find(name, key, now)
           return kept === undefined ? flights.run(name, fetch(name, key, acquire)) : Effect.succeed(kept)
@@ -133,7 +141,7 @@ const makeWith = Effect.fnUntraced(function* (shelf: Shelf, capacity: number) {
     invalidate: (key, token) =>
       Effect.suspend(() => {
         store.remove(key, token)
-        return shelf.remove(keyString(key), token)
+        return shelf.remove(nameOf(key), token)
       })
   }
   return service

@@ -106,8 +106,26 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
     const credentialsFor = (need: Need) =>
       mayHaveCredentials ? options.keychain.resolve({ registry, repository: need.repository }) : Effect.succeed(Credentials.anonymous)
 
-    const nameOf = (need: Need) => TokenScope.normalize(need.scopes).join(" ")
-    const scopesFor = (need: Need) => learnedScopes.get(nameOf(need)) ?? TokenScope.merge([], need.scopes)
+    // What follows from the scopes of a request is worked out once: there are many requests and few scopes.
+    const wishes = Recent.make<{ readonly name: string; readonly scopes: ReadonlyArray<string> }>(memory)
+    const wishOf = ({ scopes }: Need) => {
+      const text = scopes.join(" ")
+      const wish = wishes.get(text) ?? { name: TokenScope.normalize(scopes).join(" "), scopes: TokenScope.merge([], scopes) }
+      wishes.set(text, wish)
+      return wish
+    }
+    const nameOf = (need: Need) => wishOf(need).name
+    const scopesFor = (need: Need) => learnedScopes.get(nameOf(need)) ?? wishOf(need).scopes
+
+    const keys = new WeakMap<ReadonlyArray<string>, { readonly key: TokenKey; readonly of: Credentials.Credentials }>()
+    const keyOf = (challenge: Challenge.Challenge, realm: string, scopes: ReadonlyArray<string>, of: Credentials.Credentials): TokenKey => {
+      const service = challenge.parameters["service"] ?? ""
+      const last = keys.get(scopes)
+      if (last?.of === of && last.key.realm === realm && last.key.service === service) return last.key
+      const key = { registry, realm, service, scopes, identity: Credentials.identity(of) }
+      keys.set(scopes, { key, of })
+      return key
+    }
 
     const ask = (need: Need, challenge: Challenge.Challenge, scopes: ReadonlyArray<string>, credentials: Credentials.Credentials) =>
       exchange(options.wire, {
@@ -160,13 +178,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       }
       const realm = challenge.parameters["realm"]
       if (realm === undefined) return yield* challengeError(need, "the Bearer challenge names no realm")
-      const key: TokenKey = {
-        registry,
-        realm,
-        service: challenge.parameters["service"] ?? "",
-        scopes,
-        identity: Credentials.identity(credentials)
-      }
+      const key = keyOf(challenge, realm, scopes, credentials)
       let fetchedAt: number | undefined
       const fetching = Effect.zipLeft(
         acquire(need, challenge, scopes, credentials),
@@ -185,25 +197,24 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       return token
     })
 
-    const headerFor = Effect.fnUntraced(function* (
+    const headerFor = (
       need: Need,
       challenge: Challenge.Challenge,
       scopes: ReadonlyArray<string>,
       credentials: Credentials.Credentials,
       answered?: { readonly widened: boolean } | undefined
-    ) {
-      if (Challenge.isBasic(challenge) && !Credentials.isRegistryToken(credentials)) {
-        return Option.fromNullable(Credentials.basicAuthorization(credentials))
-      }
-      return Option.some(AccessToken.authorization(yield* fetchToken(need, challenge, scopes, credentials, answered)))
-    })
+    ): Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure> =>
+      Challenge.isBasic(challenge) && !Credentials.isRegistryToken(credentials)
+        ? Effect.succeed(Option.fromNullable(Credentials.basicAuthorization(credentials)))
+        : Effect.map(fetchToken(need, challenge, scopes, credentials, answered), (token) => Option.some(AccessToken.authorization(token)))
 
-    const authorize = Effect.fnUntraced(function* (need: Need) {
-      if (known.length === 0) return nothing
-      const credentials = yield* credentialsFor(need)
-      const challenge = Challenge.select(known, credentials)
-      return Option.isNone(challenge) ? nothing : yield* headerFor(need, challenge.value, scopesFor(need), credentials)
-    })
+    const authorize = (need: Need): Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure> => {
+      if (known.length === 0) return Effect.succeed(nothing)
+      return Effect.flatMap(credentialsFor(need), (credentials) => {
+        const challenge = Challenge.select(known, credentials)
+        return Option.isNone(challenge) ? Effect.succeed(nothing) : headerFor(need, challenge.value, scopesFor(need), credentials)
+      })
+    }
 
     const token = Effect.fnUntraced(function* (need: Need) {
       const credentials = yield* credentialsFor(need)
