@@ -263,6 +263,8 @@ const download = (
         }
       })
 
+    const isComplete = () => sizeBytes !== undefined && offset >= sizeBytes && offset > 0
+
     const unconnected = (error: GetBlobError): PullStream.Pull<GetBlobError> => {
       if (error._tag === "TransportError" && offset > 0) return resume(error)
       return error._tag === "SizeMismatch" ? wrong(error) : Effect.fail(Option.some(error))
@@ -270,10 +272,18 @@ const download = (
 
     const pull: PullStream.Pull<GetBlobError> = Effect.suspend(() => {
       if (finished) return Effect.fail(Option.none())
+      if (refusal !== undefined) {
+        const error = refusal
+        refusal = undefined
+        return unconnected(error)
+      }
       if (current !== undefined) return current.reading
-      if (sizeBytes !== undefined && offset >= sizeBytes && offset > 0) return ended
+      if (isComplete()) return ended
       return Effect.matchEffect(Effect.provide(connect, context), { onSuccess: (reading) => reading, onFailure: unconnected })
     })
+
+    /** Why the first connection could not be had: the pull knows what to do about it. */
+    let refusal = isComplete() ? undefined : yield* Effect.match(connect, { onSuccess: () => undefined, onFailure: (error) => error })
     return pull
   })
 

@@ -17,14 +17,12 @@ const refusesToken = (error: PutBlobError): boolean =>
 
 /** A token that is refused for the sake of the sources is asked for without them. */
 const withOrWithoutSources = <A>(slot: Slot, request: Effect.Effect<A, PutBlobError>): Effect.Effect<A, PutBlobError> =>
-  Effect.catchIf(
-    request,
-    (error) => slot.place().mountFrom.length > 0 && refusesToken(error),
-    () => {
-      slot.forgetSources()
-      return request
-    }
-  )
+  slot.place().mountFrom.length === 0
+    ? request
+    : Effect.catchIf(request, refusesToken, () => {
+        slot.forgetSources()
+        return request
+      })
 
 const mountKey = (registry: string, from: string | undefined): string => `${registry} ${from ?? ""}`
 
@@ -41,7 +39,7 @@ const maxRefusedMounts = 10_000
 const passing: ReadonlySet<PutBlobError["_tag"]> = new Set(["TransportError", "TooManyRequests"])
 
 /** Mounts from the first repository that lets it; a mount that fails is no failure, and one that is refused is not tried again. */
-const mount = Effect.fnUntraced(function* (slot: Slot, settings: HostSettings, learned: Memory, digest: Digest.Digest) {
+function* mount(slot: Slot, settings: HostSettings, learned: Memory, digest: Digest.Digest) {
   const { registry } = slot.place().repository
   const sources = slot.place().mountFrom
   for (const from of sources.length === 0 && settings.anonymousMount ? [undefined] : sources) {
@@ -56,13 +54,13 @@ const mount = Effect.fnUntraced(function* (slot: Slot, settings: HostSettings, l
     if (!passing.has(tried.left._tag) && learned.refusedMounts.size < maxRefusedMounts) learned.refusedMounts.add(key)
   }
   return undefined
-})
+}
 
 /** How it is found out whether the blob is there; see `BlobUpload.Options.checkExists`. @internal */
 export type CheckExists = boolean | "mount"
 
 /** Opens the upload and learns by it whether the blob is there, if the registry is known to tell. */
-const openOrFind = Effect.fnUntraced(function* (slot: Slot, learned: Memory, digest: Digest.Digest) {
+function* openOrFind(slot: Slot, learned: Memory, digest: Digest.Digest) {
   const { mountFrom, repository } = slot.place()
   const { name, registry } = repository
   if (mountFrom.length > 0 || learned.ownMounts.get(registry) !== "yes") return undefined
@@ -74,7 +72,7 @@ const openOrFind = Effect.fnUntraced(function* (slot: Slot, learned: Memory, dig
   if (passing.has(tried.left._tag)) return yield* tried.left
   learned.ownMounts.set(registry, "no")
   return undefined
-})
+}
 
 /** @internal */
 export const begin = Effect.fnUntraced(function* (

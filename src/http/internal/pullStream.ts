@@ -7,12 +7,15 @@
  * @internal
  */
 import type * as Chunk from "effect/Chunk"
-import type * as Context from "effect/Context"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 
 type Bytes = Chunk.Chunk<Uint8Array>
 
@@ -62,6 +65,19 @@ export const provideContext = <E, R>(
   return known === undefined ? Stream.provideContext(stream, context) : make(known)
 }
 
+/** Ends with the scope. */
+const spanIn = (scope: Scope.Scope, name: string, options: Tracer.SpanOptions): Effect.Effect<Tracer.Span> =>
+  Effect.uninterruptible(
+    Effect.flatMap(Effect.makeSpan(name, options), (span) =>
+      Effect.withFiberRuntime((fiber) => {
+        const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+        const timed = fiber.getFiberRef(FiberRef.currentTracerTimingEnabled)
+        const end = (exit: Exit.Exit<unknown, unknown>) => Effect.sync(() => span.end(timed ? clock.unsafeCurrentTimeNanos() : 0n, exit))
+        return Effect.as(Scope.addFinalizerExit(scope, end), span)
+      })
+    )
+  )
+
 /** The span is the parent of what opening the stream does; what is done by a pull later must have kept its context. @internal */
 export const withSpan = <E>(
   stream: Stream.Stream<Uint8Array, E>,
@@ -70,9 +86,5 @@ export const withSpan = <E>(
 ): Stream.Stream<Uint8Array, E> => {
   const known = openOf(stream)
   if (known === undefined) return Stream.withSpan(stream, name, options)
-  return make((scope) =>
-    Effect.flatMap(Scope.extend(Effect.makeSpanScoped(name, options), scope), (span) =>
-      Effect.provideService(known(scope), Tracer.ParentSpan, span)
-    )
-  )
+  return make((scope) => Effect.flatMap(spanIn(scope, name, options), (span) => Effect.withParentSpan(known(scope), span)))
 }
