@@ -160,6 +160,19 @@ describe("uploadSource", () => {
     })
   )
 
+  it.scoped("neither reader nor source waits for ever, however their steps interleave", () =>
+    Effect.gen(function* () {
+      for (let steps = 16; steps < 80; steps++) {
+        const both = Effect.gen(function* () {
+          const { from, ready } = yield* make(counted(content, 100).seeking, true)
+          return yield* Effect.all([read(from(0)), ready(950)], { concurrency: 2 })
+        })
+        const [bytes] = yield* Effect.scoped(Effect.withMaxOpsBeforeYield(both, steps))
+        expect(bytes).toEqual(part(0))
+      }
+    })
+  )
+
   it.scoped("tells the failure of the source, to whoever waits and whoever reads", () =>
     Effect.gen(function* () {
       const broken = Stream.concat(Stream.make(part(0, 10)), Stream.fail("the disk"))

@@ -48,12 +48,7 @@ export const make = (initial: Session.Place, algorithm: string, onOpened: (sessi
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkDaemon(Effect.interruptible(noted)), (fiber) => {
         opening = fiber
-        return restore(
-          Effect.async<Outcome, PutBlobError>((resume) => {
-            fiber.addObserver(resume)
-            return Effect.sync(() => fiber.removeObserver(resume))
-          })
-        )
+        return restore(Effect.async<Outcome, PutBlobError>((resume) => fiber.addObserver(resume)))
       })
     )
   }

@@ -224,21 +224,13 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   const broke = (part: Part<unknown>, error: PutBlobError): Effect.Effect<boolean, PutBlobError> =>
     error._tag === "TransportError" ? again(error, settling, recover(part, undefined)) : Effect.fail(error)
 
-  const closed = Effect.sync(() => {
-    slot.set(undefined)
-    remember()
-  })
-
-  const currentSession = Effect.suspend(() => {
-    const session = slot.current()
-    return session === undefined ? Effect.fail(failed("no upload is open")) : Effect.succeed(session)
-  })
+  const notOpen = () => failed("no upload is open")
 
   /** Sends the rest of a part or the next chunk of it; true when the blob is stored. */
   const turn = <E>(part: Part<E>): Effect.Effect<boolean, PutBlobError | SizeMismatch | E> =>
     Effect.gen(function* () {
       const { content, digest, ready } = part
-      const session = yield* currentSession
+      const session = slot.current() ?? (yield* notOpen())
       const left = content.end - session.offset
       if (left > 0 && ready !== undefined) yield* ready(session.offset)
       const length = plan() === "chunked" ? UploadPlans.pieceLength(left, chunkBytes, session.minChunkBytes) : left
@@ -268,11 +260,19 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   }
 
   const send = <E>(part: Part<E>): Effect.Effect<void, PutBlobError | E> =>
-    Effect.suspend(() => (sent(part) ? Effect.void : Effect.flatMap(turn(part), (stored) => (stored ? closed : send(part)))))
+    Effect.suspend(() => {
+      if (sent(part)) return Effect.void
+      return Effect.flatMap(turn(part), (stored) => {
+        if (!stored) return send(part)
+        slot.set(undefined)
+        remember()
+        return Effect.void
+      })
+    })
 
   const pour = <E>({ body, sentBytes, ended, broken }: Content.Unmeasured<E>): Effect.Effect<void, PutBlobError | E> =>
     Effect.gen(function* () {
-      const session = yield* currentSession
+      const session = slot.current() ?? (yield* notOpen())
       const piece = { body, length: undefined, ranged: false, replayable: false }
       const outcome = yield* Effect.either(Session.patch(slot.place(), session, piece))
       const cause = broken()
