@@ -117,6 +117,17 @@ describe("origin", () => {
     fc.assert(fc.property(fc.webUrl({ withQueryParameters: true }), (text) => assert.deepStrictEqual(found(text), expected(text))))
   })
 
+  it("sees by its text where a URL leads, and takes nothing for the origin that is not", () => {
+    const at = (url: string) => Origin.isPlainlyAt("https://r.test:5000", url)
+    assert.deepStrictEqual(
+      ["/", "/v2/?a=b", "//x"].map((path) => at(`https://r.test:5000${path}`)),
+      [true, true, true]
+    )
+    for (const url of ["https://r.test:5000", "https://r.test:50001/", "https://r.test:5000@evil.test/", "https://r.test/", "/v2/"]) {
+      assert.isFalse(at(url), url)
+    }
+  })
+
   it("never throws, and canonical addresses stay canonical", () =>
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringOf(fc.constantFrom(..."a1:[].A"))), (address) => {

@@ -77,7 +77,7 @@ export interface WireOptions {
 
 /** An answer for whoever takes care of it without a scope. @internal */
 export interface Reply extends WireResponse {
-  /** Ends whatever is left of the body; undefined when there never was anything. To be run uninterruptibly. */
+  /** Ends whatever is left of the body; undefined when there never was anything. */
   readonly settle: Body.Settle | undefined
   /** From now on the body keeps to the pace, and leaves with its end. */
   readonly keepTo: (pace: Body.Pace) => void
@@ -248,4 +248,4 @@ export const make = (client: HttpClient.HttpClient, options: WireOptions = {}): 
 
 /** Whatever is left of the reply ends with the scope. @internal */
 export const settleWith = (scope: Scope.Scope, { settle }: Reply): Effect.Effect<void> =>
-  settle === undefined ? Effect.void : Scope.addFinalizerExit(scope, (exit) => Effect.uninterruptible(settle(exit)))
+  settle === undefined ? Effect.void : Scope.addFinalizerExit(scope, settle)

@@ -39,7 +39,7 @@ export interface Body {
   readonly bytes: (limitBytes: number) => Effect.Effect<Uint8Array, TransportError | LimitExceeded>
   /** Reads a little, else aborts. */
   readonly discard: Effect.Effect<void>
-  /** Ends whatever is left, as the use of the answer ended; undefined when there never was anything. */
+  /** Ends whatever is left, as the use of the answer ended, which is to be run at once; undefined when there never was anything. */
   readonly settle: Settle | undefined
   /** From now on the body keeps to the pace, and leaves with its end, which may have come already. */
   readonly keepTo: (pace: Pace) => void
@@ -308,20 +308,22 @@ export const make = (options: {
       Effect.catchAllCause(() => Effect.void)
     )
   })
-  const drainIf = (worthIt: boolean) =>
-    Effect.suspend(() => {
-      if (state === "done") return Effect.void
-      const end = state === "unread" && worthIt ? Effect.zipRight(drain, release) : release
-      return Effect.catchAllCause(end, () => Effect.void)
-    })
+  const end = (worthIt: boolean): Effect.Effect<void> => {
+    if (state === "done") return Effect.void
+    const ending = state === "unread" && worthIt ? Effect.zipRight(drain, release) : release
+    return Effect.catchAllCause(ending, () => Effect.void)
+  }
 
   return {
     encoding,
     stream,
     bytes,
-    discard: drainIf(declared === undefined || declared <= drainBytes),
+    discard: Effect.suspend(() => end(declared === undefined || declared <= drainBytes)),
     // Unasked, only what is known to be small is worth reading.
-    settle: (exit) => drainIf(Exit.isSuccess(exit) && declared !== undefined && declared <= drainBytes),
+    settle: (exit) =>
+      state === "done"
+        ? Effect.void
+        : Effect.uninterruptible(end(Exit.isSuccess(exit) && declared !== undefined && declared <= drainBytes)),
     keepTo: (given) => {
       pace = given
       if (state === "done") pace.leave()

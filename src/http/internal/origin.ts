@@ -54,6 +54,9 @@ export const targets = (): ((url: string) => Target | undefined) => {
 /** Whether both URLs have the same scheme, host and effective port. @internal */
 export const same = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host
 
+/** Whether the URL leads to the origin, judged by its text alone: then nobody need parse it. The origin is one as URLs print it. @internal */
+export const isPlainlyAt = (origin: string, url: string): boolean => url.startsWith(origin) && url[origin.length] === "/"
+
 /** `same` for texts; one that is no URL leads nowhere. @internal */
 export const sameText = (a: string, b: string): boolean => {
   if (a === b) return true

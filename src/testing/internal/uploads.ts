@@ -186,7 +186,8 @@ export const status = Effect.fnUntraced(function* (site: Site, name: string, id:
 export const cancel = Effect.fnUntraced(function* (site: Site, name: string, id: string): Effect.fn.Return<Response, Failure> {
   if (!site.can.cancel) return yield* unsupported("cancelling an upload")
   const upload = yield* find(site, name, id)
-  yield* upload.cancel
+  // Not in the middle of a request that closes it: its content would be taken from under it.
+  yield* upload.exclusive(upload.cancel)
   site.chunked.delete(upload.id)
   return empty(204, { "Docker-Upload-UUID": upload.id })
 })

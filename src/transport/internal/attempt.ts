@@ -20,7 +20,8 @@ const maxAnswers = 3
 
 /** The URL a path stands for, and whether it is the endpoint's own, to which credentials may go. */
 const target = (connection: Connection, endpoint: Endpoint, path: string): { readonly url: string; readonly own: boolean } => {
-  if (!path.startsWith("/")) return { url: path, own: Origin.sameText(connection.origin, path) }
+  if (!path.startsWith("/"))
+    return { url: path, own: Origin.isPlainlyAt(connection.origin, path) || Origin.sameText(connection.origin, path) }
   const url = `${connection.origin}${connection.prefix}${path}`
   if (endpoint.mirror?.proxy !== true) return { url, own: true }
   return { url: `${url}${path.includes("?") ? "&" : "?"}ns=${encodeURIComponent(endpoint.registry)}`, own: true }

@@ -132,7 +132,7 @@ export const answer = ({ response, context, authorizations, retryAfter }: Heard,
     )
 })
 
-/** Ends what is left of an answer that leads to nothing. To be run uninterruptibly. @internal */
+/** Ends what is left of an answer that leads to nothing. @internal */
 export const settle = ({ settle }: Reply, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   settle?.(Exit.failCause(cause)) ?? Effect.void
 

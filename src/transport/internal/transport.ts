@@ -155,7 +155,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
         if (greeting !== undefined && greeting.response.status !== 401 && isPing(request)) {
           return Effect.as(listen(greeting) ?? Effect.void, answer(greeting, false))
         }
-        if (request.path.startsWith("/")) return ask(connection)
+        if (request.path.startsWith("/") || Origin.isPlainlyAt(connection.origin, request.path)) return ask(connection)
         return Effect.flatMap(restore(mayLead(connection, request, resolver)), () => ask(connection))
       }
       const known = at.known()
