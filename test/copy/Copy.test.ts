@@ -284,6 +284,40 @@ describe("Copy", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("goes through a graph once, however many ways there are through it", () =>
+    Effect.gen(function* () {
+      const memory = yield* MemoryStore.make()
+      const content = new TextEncoder().encode("{}")
+      const config = Descriptor.fromBytes(content, MediaType.octetStream)
+      yield* memory.pushBlob(config, content)
+      let names = 0
+      const push = (manifest: Manifest.Manifest, tags: ReadonlyArray<string> = []) =>
+        Effect.as(memory.pushManifest(manifest, { tags }), manifest.descriptor)
+      const images = Array.from({ length: 6 }, () =>
+        Manifest.artifact({ artifactType: `application/x.${names++}`, config, layers: [config] })
+      )
+      let manifests = yield* Effect.forEach(images, (image) => push(image))
+      for (let depth = 1; depth < 8; depth++) {
+        const indexes = Array.from({ length: 6 }, () => Manifest.imageIndex({ manifests, artifactType: `application/x.${names++}` }))
+        manifests = yield* Effect.forEach(indexes, (index) => push(index))
+      }
+      yield* push(Manifest.imageIndex({ manifests }), ["v1"])
+      let fetched = 0
+      const source: typeof memory = {
+        ...memory,
+        fetchBlob: (descriptor) => {
+          fetched++
+          return memory.fetchBlob(descriptor)
+        }
+      }
+      expect(yield* Copy.copy(source, "v1", yield* MemoryStore.make())).toMatchObject({ blobs: 1, manifests: names + 1 })
+      expect(fetched).toBe(1)
+      const [both] = yield* Copy.copyToMany(source, "v1", [{ target: yield* MemoryStore.make() }])
+      expect(both).toMatchObject({ _tag: "Right", right: { blobs: 1, manifests: names + 1 } })
+      expect(fetched).toBe(2)
+    })
+  )
+
   it.effect("tells its progress, whose sums never fall and end equal", () =>
     Effect.gen(function* () {
       const { source, target } = yield* places

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import type * as ContentStore from "../../src/content/ContentStore.ts"
 import * as MemoryStore from "../../src/content/MemoryStore.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
@@ -292,6 +294,22 @@ describe("Progress.toStream", () => {
       }
       yield* Copy.copy(source, "v1", breaksOnce, { onProgress })
       expect(reached).toEqual([600, 600, 600, 1000])
+    })
+  )
+
+  it.effect("a listener that throws does not hide why the copy failed", () =>
+    Effect.gen(function* () {
+      const source = yield* MemoryStore.make()
+      const config = Descriptor.fromBytes(new Uint8Array(1000), MediaType.octetStream)
+      yield* source.pushBlob(config, new Uint8Array(1000))
+      yield* source.pushManifest(Manifest.artifact({ artifactType: "application/x.test", config, layers: [config] }), { tags: ["v1"] })
+      const full: ContentStore.Target<unknown> = { ...(yield* MemoryStore.make()), pushManifest: () => Effect.fail("full") }
+      const onProgress: Progress.Listener = ({ _tag }) => {
+        if (_tag === "Failed") throw new Error("the listener")
+      }
+      const cause = yield* Effect.flip(Effect.sandbox(Copy.copy(source, "v1", full, { onProgress })))
+      expect([...Cause.failures(cause)]).toEqual(["full"])
+      expect([...Cause.defects(cause)]).toEqual([new Error("the listener")])
     })
   )
 

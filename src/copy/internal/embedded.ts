@@ -11,7 +11,7 @@ export const blob = <E>(
   source: Pick<ContentStore.Source<E>, "fetchBlob">,
   descriptor: Descriptor.Descriptor
 ): Effect.Effect<Uint8Array | Stream.Stream<Uint8Array, E>> => {
-  if (descriptor.data === undefined) return Effect.succeed(source.fetchBlob(descriptor))
+  if (descriptor.data === undefined) return Effect.sync(() => source.fetchBlob(descriptor))
   const fetched = (): Uint8Array | Stream.Stream<Uint8Array, E> => source.fetchBlob(Descriptor.make({ ...descriptor, data: undefined }))
   return Effect.match(Descriptor.content(descriptor), { onSuccess: Option.getOrElse(fetched), onFailure: fetched })
 }

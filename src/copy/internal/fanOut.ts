@@ -173,6 +173,8 @@ export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: 
   const visit = (node: Graph.Node, audience: ReadonlyArray<Lane<E>>, tags: (lane: Lane<E>) => ReadonlyArray<string>): Effect.Effect<void> =>
     Effect.gen(function* () {
       const claimed = (yield* Effect.forEach(audience, (lane) => claims([lane], flightOf(node.descriptor, tags(lane))))).flat()
+      // Who does not need it, or gets it already, needs nothing behind it: there are far more ways through a graph than nodes in it.
+      if (claimed.length === 0) return
       const lanes = claimed.map(({ lane }) => lane)
       const blobs = blobsOf(run, node)
       yield* Effect.all(

@@ -78,11 +78,14 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
 
   const pushManifest = (node: Graph.Node, tags: ReadonlyArray<string>) => Jobs.one(run.jobs, deliver.manifest(node.manifest, tags))
 
+  /** Not put together before it flies: there are far more ways through a graph than nodes in it. */
   const contents = (node: Graph.Node): Effect.Effect<void, E> =>
-    Effect.all([...blobsOf(run, node).map(pushBlob), ...node.children.map((child) => move(child, []))], {
-      concurrency: "unbounded",
-      discard: true
-    })
+    Effect.suspend(() =>
+      Effect.all([...blobsOf(run, node).map(pushBlob), ...node.children.map((child) => move(child, []))], {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
 
   /** What this run believed to be in place is looked at again. */
   const forget = (node: Graph.Node): void => {
