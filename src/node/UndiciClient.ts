@@ -38,7 +38,8 @@ export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient => {
     Effect.suspend(() => {
       const { abort, response } = begin(dispatcher, request, url.origin, () => url)
       signal.addEventListener("abort", abort)
-      return response
+      // The signal may be that of a scope, which ends later.
+      return Effect.onInterrupt(response, () => Effect.sync(abort))
     })
   )
   return Direct.withStart(client, (request, { origin, url }) => begin(dispatcher, request, origin, url))

@@ -5,6 +5,8 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
@@ -15,6 +17,7 @@ import * as Origin from "../../src/http/internal/origin.ts"
 import * as Wire from "../../src/http/internal/Wire.ts"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 import * as Steps from "../support/Steps.ts"
 
@@ -160,6 +163,30 @@ describe("direct", () => {
       const sent = wire.send(request(server.origin, { method: "PUT", body: HttpBody.stream(endless) }))
       assert.deepInclude(yield* Effect.flip(sent), { _tag: "TransportError", reason: "timeout" })
       yield* freed.open
+    })
+  )
+
+  it.scopedLive("nobody goes on watching over a request that could not be made", () =>
+    Effect.gen(function* () {
+      const clock = yield* Effect.clock
+      let asleep = 0
+      const counting: Clock.Clock = Object.assign(Object.create(clock), {
+        sleep: (duration: Duration.Duration) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => asleep++),
+            () => clock.sleep(duration),
+            () => Effect.sync(() => asleep--)
+          )
+      })
+      const wire = Wire.make(yield* client)
+      const broken = Object.assign(new FormData(), {
+        [Symbol.iterator]: () => {
+          throw new Error("no")
+        }
+      })
+      const sent = wire.send(request("http://localhost:1/", { method: "POST", body: HttpBody.formData(broken) }))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.withClock(sent, counting))))
+      yield* eventually(Effect.sync(() => asleep === 0))
     })
   )
 })

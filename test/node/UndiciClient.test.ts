@@ -509,6 +509,23 @@ describe("UndiciClient", () => {
       })
     )
 
+    it.scopedLive("closes the socket of a request whose body is for a scope, before that ends", () =>
+      Effect.gen(function* () {
+        const events = { arrived: false, closed: false }
+        const server = yield* LocalServer.make((request) => {
+          events.arrived = true
+          request.socket.on("close", () => {
+            events.closed = true
+          })
+        })
+        const http = HttpClient.withScope(yield* client())
+        const fiber = yield* Effect.fork(http.get(server.origin))
+        yield* eventually(Effect.sync(() => events.arrived))
+        yield* Fiber.interrupt(fiber)
+        yield* eventually(Effect.sync(() => events.closed))
+      })
+    )
+
     it.scopedLive("closes the socket of an upload and runs the finalizers of its source before it returns", () =>
       Effect.gen(function* () {
         const events = { arrived: false, closed: false }

@@ -19,10 +19,14 @@ import { request } from "./requests.ts"
 interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Whether nothing comes of the body. */
+  readonly stalls?: boolean
+  /** Whether it comes at once, so that whoever gets it is interrupted later than in its wait. */
+  readonly atOnce?: boolean
 }
 
 /** A client that answers when it is told to, and knows how many of its bodies are still open. */
-const answering = ({ headers = {}, status }: Answer) => {
+const answering = ({ atOnce = false, headers = {}, stalls = false, status }: Answer) => {
   let open = 0
   let answer = () => {}
   const unused = { stream: Stream.empty, bytes: () => Effect.succeed(new Uint8Array()) }
@@ -31,11 +35,17 @@ const answering = ({ headers = {}, status }: Answer) => {
     (sent) => {
       let ended = true
       let unread = true
+      let broken = () => {}
       const abort = () => {
         if (!ended) open--
         ended = true
+        broken()
       }
+      const stalled = Effect.async<never, Option.Option<unknown>>((resume) => {
+        broken = () => resume(Effect.fail(Option.some("aborted")))
+      })
       const pull = Effect.suspend(() => {
+        if (stalls) return stalled
         if (unread) {
           unread = false
           return Effect.succeed(Chunk.of(new Uint8Array(3)))
@@ -43,17 +53,15 @@ const answering = ({ headers = {}, status }: Answer) => {
         abort()
         return Effect.fail(Option.none())
       })
-      return {
-        abort,
-        response: Effect.async((resume) => {
-          answer = () => {
-            ended = false
-            open++
-            const head = { status, headers: Headers.fromInput(headers) }
-            resume(Effect.succeed(new Direct.Response(sent, head, unused, () => ({ pull, abort }))))
-          }
-        })
+      const respond = () => {
+        ended = false
+        open++
+        return new Direct.Response(sent, { status, headers: Headers.fromInput(headers) }, unused, () => ({ pull, abort }))
       }
+      const told = Effect.async<Direct.Response>((resume) => {
+        answer = () => resume(Effect.succeed(respond()))
+      })
+      return { abort, response: atOnce ? Effect.sync(respond) : told }
     }
   )
   return { client, answer: () => answer(), opened: () => open }
@@ -78,7 +86,10 @@ describe("steps", () => {
     "an answer": { status: 200 },
     "a refusal that is tried again": { status: 503, headers: { "retry-after": "7" } },
     "a 401": { status: 401, headers: { "www-authenticate": 'Basic realm="r"' } },
-    "an answer with a warning": { status: 200, headers: { warning: '299 - "soon"' } }
+    "an answer with a warning": { status: 200, headers: { warning: '299 - "soon"' } },
+    "an answer that comes at once": { status: 200, atOnce: true },
+    "a refusal that comes at once": { status: 503, atOnce: true },
+    "a warning that comes at once": { status: 200, headers: { warning: '299 - "soon"' }, atOnce: true }
   }
   for (const [name, given] of Object.entries(answers)) {
     it.scoped(`nothing of ${name} is held, between whichever steps of its fiber the interruption comes`, () =>
@@ -99,4 +110,28 @@ describe("steps", () => {
       })
     )
   }
+
+  it.scoped("the end of a redirect whose body stalls is not waited for by whoever is interrupted before it", () =>
+    Effect.gen(function* () {
+      const held: Array<number> = []
+      for (let operation = 1; operation < 150; operation++) {
+        const { answer, client, opened } = answering({
+          status: 307,
+          headers: { location: "https://registry.test/v2/" },
+          stalls: true,
+          atOnce: true
+        })
+        const transport = yield* transportOver(client)
+        const { resume, scheduler } = Steps.yieldingBefore(operation)
+        const fiber = Effect.runFork(Effect.scoped(Effect.zipRight(transport.execute(request()), Effect.never)), { scheduler })
+        answer()
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        resume()
+        if (fiber.unsafePoll() === null) held.push(operation)
+        else assert.strictEqual(opened(), 0, `before operation ${operation}`)
+      }
+      // `Effect.timeout` does not see what comes between its own start and that of its fibers.
+      assert.isAtMost(held.length, 1)
+    })
+  )
 })

@@ -13,6 +13,7 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { sanitizeUrl } from "../../model/internal/sanitize.ts"
@@ -202,7 +203,7 @@ const follow = (
   ): Effect.Effect<Reply, TransportError | RedirectRefused> =>
     Effect.gen(function* () {
       const hops = visited.push(`${request.method} ${from.href}`)
-      yield* body.discard
+      yield* Effect.onError(restore(body.discard), (cause) => body.settle?.(Exit.failCause(cause)) ?? Effect.void)
       const to = Redirect.target(location, from)
       if (to === undefined) return yield* refused(request, location, "not a URL")
       const no = yield* restore(policy(from, to, options))

@@ -233,10 +233,15 @@ export const make = (options: {
   const buffered = (limitBytes: number) =>
     Effect.suspend(() => {
       if (!claim()) return reread
+      // Nobody has taken hold of it yet: its place may have to be waited for.
+      reader = { close: letGo(forks, watchdog, source), abandon: () => {} }
       const whole = moving(() =>
         Watchdog.guard(
           watchdog,
-          () => forks.fork(source.arrayBuffer),
+          () => {
+            reader = undefined
+            return forks.fork(source.arrayBuffer)
+          },
           idleMillis,
           (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
             if (Exit.isFailure(exit)) return Effect.failSync(() => broken(exit.cause))
@@ -249,7 +254,7 @@ export const make = (options: {
           () => Effect.void
         )
       )
-      return Effect.onInterrupt(whole, () => Effect.sync(done))
+      return Effect.onInterrupt(whole, () => release)
     })
 
   /** Reads on while `wanted` says so, and lets go of the body when it is interrupted. */
@@ -320,10 +325,13 @@ export const make = (options: {
     bytes,
     discard: Effect.suspend(() => end(declared === undefined || declared <= drainBytes)),
     // Unasked, only what is known to be small is worth reading.
-    settle: (exit) =>
-      state === "done"
-        ? Effect.void
-        : Effect.uninterruptible(end(Exit.isSuccess(exit) && declared !== undefined && declared <= drainBytes)),
+    settle: (exit) => {
+      if (state === "done") return Effect.void
+      const worthIt = Exit.isSuccess(exit) && declared !== undefined && declared <= drainBytes
+      // Nor is a place that was lent worth waiting for.
+      if (worthIt && state === "unread" && !pace.move()) pace = ownPace
+      return Effect.uninterruptible(end(worthIt))
+    },
     keepTo: (given) => {
       pace = given
       if (state === "done") pace.leave()

@@ -36,7 +36,7 @@ export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
     case "Uint8Array":
       return Effect.succeed(ready(body.body))
     case "FormData":
-      return Effect.succeed(ready(formData(body.formData)))
+      return Effect.sync(() => ready(formData(body.formData)))
     case "Raw":
       // The caller's promise: one of the bodies undici takes.
       return Effect.succeed(ready(body.body as Body))

@@ -104,7 +104,7 @@ export const attempt = (
         }
         const next = yield* settling(response, answered)
         if (Option.isNone(next)) break
-        yield* response.discard
+        yield* settling(response, restore(response.discard))
         last = next
         sent.push(next)
         if (!pass.move()) yield* restore(pass.regain)

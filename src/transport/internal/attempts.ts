@@ -106,6 +106,15 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
     )
   }
 
-  const loop = (): Effect.Effect<A, E> => Effect.matchCauseEffect(attempt(), { onFailure: failed, onSuccess: answered })
+  const onSuccess = (heard: A): Effect.Effect<A, E> => {
+    try {
+      return answered(heard)
+    } catch (defect) {
+      // The policy may be the caller's own.
+      return Effect.zipRight(settle(heard.response, Cause.die(defect)), Effect.die(defect))
+    }
+  }
+
+  const loop = (): Effect.Effect<A, E> => Effect.matchCauseEffect(attempt(), { onFailure: failed, onSuccess })
   return loop()
 }
