@@ -276,7 +276,7 @@ export const put = <E = never, R = never>(
     const task = { transfer, learned, settings, repository, descriptor, source: content, options }
     return Effect.onExit(run(task), (exit) => {
       const ended = transfer.slot.end(options.keepSession === true && Exit.isFailure(exit))
-      return "again" in content ? Effect.zipRight(content.again.close, ended) : ended
+      return "again" in content ? Effect.ensuring(content.again.close, ended) : ended
     })
   })
 

@@ -568,6 +568,22 @@ describe("uploads that break off", () => {
     )
   })
 
+  describe("a source whose finalizer dies", () => {
+    const dying = Stream.ensuring(Stream.concat(pieces(content.subarray(0, 20), 10), Stream.never), Effect.die("the finalizer"))
+    const kinds: Record<string, BlobUpload.Source> = { stream: dying, from: { from: () => dying }, once: { once: dying } }
+    for (const [kind, source] of Object.entries(kinds)) {
+      it.effect(`says so beside the failure of the upload, which is cancelled: ${kind}`, () =>
+        Effect.gen(function* () {
+          yield* Uploads.setRules({ match: withContent, fault: Fault.earlyAnswer(5, 403) })
+          const cause = yield* Effect.flip(Effect.sandbox(put(content, source, { chunkBytes: 8 })))
+          expect([...Cause.failures(cause)]).toMatchObject([{ _tag: "Denied" }])
+          expect([...Cause.defects(cause)]).toEqual(["the finalizer"])
+          expect(yield* openUploads).toBe(0)
+        }).pipe(Effect.provide(Registries.layer()))
+      )
+    }
+  })
+
   describe("tokens", () => {
     const withTokens = Effect.provide(
       Registries.layer({

@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
@@ -171,7 +172,14 @@ export const make = <E>(
       else proceed?.()
     })
 
-  const stop = Effect.suspend(() => (reading === undefined || end !== undefined ? Effect.void : Fiber.interrupt(reading)))
+  /** Ends as the finalizers of the stream do. */
+  const stop = Effect.suspend(() => {
+    if (reading === undefined || end !== undefined) return Effect.void
+    return Effect.flatMap(Fiber.interrupt(reading), (exit) => {
+      const defects = Exit.isFailure(exit) ? Cause.keepDefects(exit.cause) : Option.none()
+      return Option.isSome(defects) ? Effect.failCause(defects.value) : Effect.void
+    })
+  })
 
   /** Begins anew where the position is not kept and will not come. */
   const seek = (position: number): Effect.Effect<void> => {
