@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
@@ -7,6 +8,9 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["effect-oci/source"] } },
   test: {
     include: ["test/**/*.test.ts"],
+    // A third of the time is waiting for processes and clocks, so that two workers are worth it on any machine.
+    minWorkers: 1,
+    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
     testTimeout: 30_000,
     hookTimeout: 60_000
   }
