@@ -62,6 +62,8 @@ interface Place extends Request.Place {
 interface Opened {
   readonly pull: PullStream.Pull<TransportError>
   readonly sizeBytes: number | undefined
+  /** Says whether a later answer goes on with the same bytes. */
+  readonly etag: string | undefined
   readonly response: RegistryTransport.TransportResponse
 }
 
@@ -105,17 +107,20 @@ const open = Effect.fnUntraced(function* (
     read: options.noMirrors === true ? undefined : "pull",
     priority: "bulk"
   })
-  const pull = yield* PullStream.openIn(scope, response.body)
   const tag = response.headers["etag"]
   // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
   const strong = tag?.startsWith("W/") === true ? undefined : tag
-  if (response.status === 200) {
-    return { pull: skipping(pull, offset), sizeBytes: Request.contentLength(response), etag: strong, response }
-  }
+  // The body of a refusal is left to `fail`, which reads what the registry says in it.
+  const from = (start: number, sizeBytes: number | undefined) =>
+    Effect.map(
+      PullStream.openIn(scope, response.body),
+      (pull): Opened => ({ pull: skipping(pull, offset - start), sizeBytes, etag: strong, response })
+    )
+  if (response.status === 200) return yield* from(0, Request.contentLength(response))
   if (response.status === 206 && ranged) {
     const range = parseContentRange(response.headers["content-range"] ?? "")
     if (range === undefined || range.start > offset) return yield* broken(response, "the answer is not the range that was asked for")
-    return { pull: skipping(pull, offset - range.start), sizeBytes: range.total, etag: strong, response }
+    return yield* from(range.start, range.total)
   }
   if (response.status === 206) return yield* broken(response, "a part was sent although the whole was asked for")
   return yield* response.fail(blobTags)

@@ -49,6 +49,18 @@ describe("BlobDownload", () => {
     }).pipe(Effect.provide(Registries.layer()))
   )
 
+  it.effect("says what the registry says of a blob it refuses", () =>
+    Effect.gen(function* () {
+      const transport = yield* RegistryTransport.RegistryTransport
+      const missing = Digest.fromBytes(Uint8Array.of(1))
+      const whole = yield* Effect.flip(download(missing))
+      const part = yield* Effect.flip(Stream.runDrain(BlobDownload.streamRange(transport, repository, missing, { offset: 1 })))
+      for (const error of [whole, part]) {
+        expect(error).toMatchObject({ _tag: "BlobUnknown", status: 404, diagnostics: [{ code: "BLOB_UNKNOWN" }] })
+      }
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
   it.effect("uses the data of a descriptor without any request", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry
