@@ -15,6 +15,8 @@ import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
+import * as Fault from "../../src/testing/Fault.ts"
+import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as Registries from "../support/Registries.ts"
@@ -208,6 +210,27 @@ describe("RegistryClient", () => {
       }).pipe(Effect.provide(client()))
     )
   }
+
+  describe("a refusal", () => {
+    const said = { code: "X_CLOSED", message: "closed on Sundays", detail: { until: "Monday" } }
+    const refusing = Fault.respond(418, { "content-type": "application/json" }, JSON.stringify({ errors: [said] }))
+
+    const headed = new Set(["resolve", "manifestExists", "headBlob", "blobExists"])
+
+    // A mount that is refused is none, and no failure.
+    for (const [method, { call }] of Object.entries(cases).filter(([method]) => method !== "mountBlob")) {
+      it.effect(`of ${method} carries what the registry said`, () =>
+        Effect.gen(function* () {
+          const place = yield* arranged
+          const faults = yield* FaultyHttp.FaultyHttp
+          yield* faults.setRules([{ match: method === "putBlob" ? { method: ["POST", "PUT", "PATCH"] } : {}, fault: refusing }])
+          // The answer to a HEAD has no body to say it in, whatever the fault sends.
+          const diagnostics = headed.has(method) ? [] : [said]
+          assert.containSubset(yield* Effect.flip(call(place)), { status: 418, diagnostics })
+        }).pipe(Effect.provide(client()))
+      )
+    }
+  })
 
   describe("what it costs where the registry can do less, or more is known", () => {
     it.effect("the first request to a registry is preceded by a ping, once", () =>
