@@ -45,7 +45,7 @@ export type Platforms =
 
 /**
  * - `tags`: what the copy is called at its target; the source's tag unless given, nothing when it was named by digest
- * - `jobs`: pieces of content moving at once, default 16
+ * - `jobs`: pieces of content moving at once, at least one, default 16
  * - `platforms`: see `Platforms`, default all
  * - `referrers`: whether what refers to the copied manifests comes along, signatures and the like, default no
  * - `digestTags`: whether tags such as `sha256-….sig` come along, default no
@@ -164,7 +164,7 @@ export const stream = <E1, E2>(
 ): Stream.Stream<Progress.Event, E1 | E2 | CopyError> =>
   Progress.toStream((onProgress) => copy(source, reference, target, { ...options, onProgress }))
 
-const jobsOf = (options: Options): number => options.jobs ?? defaultJobs
+const jobsOf = (options: Options): number => Math.max(1, options.jobs ?? defaultJobs)
 
 const runOf = <E>(options: Options): Run.Run<E> =>
   Run.make({ jobs: jobsOf(options), listener: options.onProgress, nondistributable: options.nondistributable ?? false })

@@ -72,6 +72,14 @@ describe("Copy", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("does one piece at a time when asked for fewer", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 2 })
+      expect(yield* Copy.copy(source, "v1", target, { jobs: 0 })).toMatchObject({ blobs: 3, manifests: 1 })
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("a repeated copy asks each side once", () =>
     Effect.gen(function* () {
       const { source, target } = yield* places
