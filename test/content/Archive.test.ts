@@ -56,7 +56,7 @@ targetLaws(
 )
 
 describe("writing an oci-archive", () => {
-  it.scoped("the same content gives the same bytes: a header, blobs, the index last", () =>
+  it.scoped("the same content gives the same bytes: a header, folders before what is in them, blobs, the index last", () =>
     Effect.gen(function* () {
       const inOrder = Effect.gen(function* () {
         const file = yield* fileIn("app.tar")
@@ -70,9 +70,10 @@ describe("writing an oci-archive", () => {
       const [first, second] = [yield* inOrder, yield* inOrder]
       assert.isTrue(first.equals(second))
       const names = (yield* TarFiles.read(first)).map(([name]) => name)
-      assert.strictEqual(names[0], "oci-layout")
+      // Without its folders skopeo 1.9 can read it as root only.
+      assert.deepStrictEqual(names.slice(0, 3), ["oci-layout", "blobs/", "blobs/sha256/"])
       assert.strictEqual(names.at(-1), "index.json")
-      assert.lengthOf(names, 2 + 1 + image.blobs.size)
+      assert.lengthOf(names, 4 + 1 + image.blobs.size)
     })
   )
 
@@ -120,7 +121,7 @@ describe("writing an oci-archive", () => {
       const content = yield* promise(() => readFile(file))
       assert.isBelow(content.length, 1024 * 1024)
       assert.isTrue(content.subarray(-1024).every((byte) => byte === 0))
-      assert.lengthOf(yield* TarFiles.read(content), 3 + image.blobs.size)
+      assert.lengthOf(yield* TarFiles.read(content), 5 + image.blobs.size)
     })
   )
 

@@ -1,6 +1,7 @@
 // Headers of tar archives: POSIX ustar and pax, what GNU tar adds for long names and large files, and old ones without magic.
 // Written for this place: entries are found by seeking, without reading what lies between them.
 import * as Either from "effect/Either"
+import { join } from "../../model/internal/bytes.ts"
 
 /** @internal */
 export const blockBytes = 512
@@ -132,11 +133,12 @@ const sizeField = (sizeBytes: number): Uint8Array => {
 }
 
 const maxNameBytes = 100
+const folderFlag = "5"
 
 const block = (name: Uint8Array, sizeBytes: number, flag: string): Uint8Array => {
   const made = new Uint8Array(blockBytes)
   made.set(name.subarray(0, maxNameBytes), 0)
-  made.set(octal(0o644, 8), 100)
+  made.set(octal(flag === folderFlag ? 0o755 : 0o644, 8), 100)
   for (const offset of [108, 116]) made.set(octal(0, 8), offset)
   made.set(sizeField(sizeBytes), 124)
   made.set(octal(0, 12), 136)
@@ -166,6 +168,13 @@ export const encode = (name: string, sizeBytes: number): Uint8Array => {
   made.set(header, made.length - blockBytes)
   return made
 }
+
+/** The headers of folders, whose names end in a slash; short ones, as those of image layouts are. @internal */
+export const encodeFolders = (names: ReadonlyArray<string>): Uint8Array =>
+  join(names.map((name) => block(encoder.encode(name), 0, folderFlag)))
+
+/** The folders on the way to a file, the outermost first. @internal */
+export const foldersOf = (name: string): ReadonlyArray<string> => Array.from(name.matchAll(/\//g), ({ index }) => name.slice(0, index + 1))
 
 /** What an archive ends with. @internal */
 export const trailer = (): Uint8Array => new Uint8Array(2 * blockBytes)

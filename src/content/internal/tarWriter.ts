@@ -4,6 +4,7 @@ import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { join } from "../../model/internal/bytes.ts"
 import type { StoreError } from "../../model/RegistryError.ts"
 import { fromPlatform, storeError } from "./localError.ts"
 import * as TarHeader from "./tarHeader.ts"
@@ -15,7 +16,8 @@ export type Write = (bytes: Uint8Array) => Effect.Effect<void, StoreError>
 export interface TarWriter {
   /**
    * Appends one entry, one at a time. The header goes before its content last, so that neither size nor name need to be known at first: the
-   * name is what `fill` gives, at most 100 bytes unless `expected` says it before. When it fails or gives none, nothing is there.
+   * name is what `fill` gives, at most 100 bytes and in no folder unless `expected` says it before. When it fails or gives none, nothing is
+   * there. The folders it is in are entries before it: skopeo takes those that are not for the system's, and fails for who is not root.
    */
   readonly append: <E, R>(
     fill: (write: Write) => Effect.Effect<string | undefined, E, R>,
@@ -35,6 +37,7 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
   const opened = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
   const file = yield* fs.open(beside, { flag: "wx+" }).pipe(Scope.extend(opened), Effect.mapError(failed))
   const turn = yield* Effect.makeSemaphore(1)
+  const folders = new Set<string>()
   let end = 0
   let isOpen = true
 
@@ -47,7 +50,9 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
     turn.withPermits(1)(
       Effect.gen(function* () {
         yield* requireOpen
-        const start = end + TarHeader.encode(expected, 0).length
+        const entered = TarHeader.foldersOf(expected).filter((folder) => !folders.has(folder))
+        const opening = TarHeader.encodeFolders(entered)
+        const start = end + opening.length + TarHeader.encode(expected, 0).length
         let sizeBytes = 0
         const name = yield* fill((bytes) => {
           const offset = start + sizeBytes
@@ -57,7 +62,8 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
         if (name === undefined) return
         const padding = TarHeader.paddedBytes(sizeBytes) - sizeBytes
         if (padding > 0) yield* writeAt(start + sizeBytes, new Uint8Array(padding))
-        yield* writeAt(end, TarHeader.encode(name, sizeBytes))
+        yield* writeAt(end, join([opening, TarHeader.encode(name, sizeBytes)]))
+        for (const folder of entered) folders.add(folder)
         end = start + sizeBytes + padding
       })
     )
