@@ -311,7 +311,7 @@ printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' "$server" "$1" "$serve
 
     it.scopedLive("one that hangs and will not end", () =>
       Effect.gen(function* () {
-        const { folder } = yield* program("stuck", "trap '' TERM; echo $$ > $(dirname $0)/pid; while true; do sleep 1; done")
+        const { folder } = yield* program("stuck", 'trap \'\' TERM; echo $$ > "$(dirname "$0")/pid"; while true; do sleep 1; done')
         const helper = yield* CredentialHelper.make({ timeout: "500 millis" })
         const error = yield* Effect.flip(helper.get("stuck", "h"))
         assert.strictEqual(error.reason, 'gave no answer to "get" within 500ms')

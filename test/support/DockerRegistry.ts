@@ -83,6 +83,9 @@ const configuration = Effect.fnUntraced(function* (folder: string, storage: stri
   })
 })
 
+/** Variables that begin so change the configuration, as podman's `REGISTRY_AUTH_FILE` would. */
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("REGISTRY_")))
+
 /** Waits up to 10 seconds until the registry listens; the time is real even under a test clock. */
 export const make = (options: Options = {}): Effect.Effect<Service, Program.ProgramError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -90,7 +93,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, Program.Prog
     const storage = Path.join(folder, "storage")
     const logFile = Path.join(folder, "log")
     const config = yield* write(folder, "config.yml", yield* configuration(folder, storage, options))
-    const process = yield* Program.start(program, ["serve", config], logFile)
+    const registry = yield* Program.start(program, ["serve", config], logFile, environment)
     const log = Effect.promise(() => readFile(logFile, "utf8"))
     const listening = Effect.gen(function* () {
       const text = yield* log
@@ -101,7 +104,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, Program.Prog
     const host = yield* listening.pipe(
       Effect.retry({
         schedule: Schedule.spaced("20 millis").pipe(Schedule.intersect(Schedule.recurs(500))),
-        until: () => process.exited
+        until: () => registry.exited
       })
     )
     return { host, origin: `${options.certificate === undefined ? "http" : "https"}://${host}`, storage, log }

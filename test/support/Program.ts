@@ -66,7 +66,8 @@ export const run = (
 export const start = (
   program: string,
   args: ReadonlyArray<string>,
-  logFile: string
+  logFile: string,
+  environment: NodeJS.ProcessEnv = process.env
 ): Effect.Effect<{ readonly exited: Effect.Effect<boolean> }, never, Scope.Scope> =>
   Effect.gen(function* () {
     const log = yield* Effect.acquireRelease(
@@ -74,7 +75,7 @@ export const start = (
       (file) => Effect.promise(() => file.close())
     )
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(program, [...args], { stdio: ["ignore", log.fd, log.fd] })),
+      Effect.sync(() => spawn(program, [...args], { env: environment, stdio: ["ignore", log.fd, log.fd] })),
       (child) =>
         Effect.async<void>((resume) => {
           if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return resume(Effect.void)
