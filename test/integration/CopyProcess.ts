@@ -1,6 +1,5 @@
 /** Copies in processes of their own, run to their end or killed on the way. */
 import { spawn } from "node:child_process"
-import * as Path from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,12 +10,7 @@ import type { Report } from "./copying.ts"
 class Script extends Context.Tag("effect-oci/test/CopyScript")<Script, string>() {}
 
 /** The compiled copy. */
-export const layer = Layer.scoped(
-  Script,
-  Effect.map(Compiled.make(["src", "test/support/Memory.ts", "test/integration/copying.ts"]), (folder) =>
-    Path.join(folder, "test/integration/copying.js")
-  )
-)
+export const layer = Layer.scoped(Script, Compiled.make("test/integration/copying.ts"))
 
 /** `from`: a repository; `to`: another or `oci:<folder>`. */
 export interface Task {

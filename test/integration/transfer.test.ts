@@ -2,7 +2,6 @@
  * Large blobs: little memory, and a network that breaks. By hand with a gibibyte, as many cuts as one likes and another seed:
  * `OCI_TRANSFER_BYTES=1073741824 OCI_TRANSFER_CUTS=20 OCI_TRANSFER_SEED=7`.
  */
-import * as Path from "node:path"
 import { expect, layer } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
@@ -32,12 +31,7 @@ const maxPeakRssBytes = 200 * Content.MiB
 
 class Script extends Context.Tag("effect-oci/test/Script")<Script, string>() {}
 
-const script = Layer.scoped(
-  Script,
-  Effect.map(Compiled.make(["src", "test/support/Content.ts", "test/support/Memory.ts", "test/integration/transfer.ts"]), (folder) =>
-    Path.join(folder, "test/integration/transfer.js")
-  )
-)
+const script = Layer.scoped(Script, Compiled.make("test/integration/transfer.ts"))
 
 const transfer = Effect.fnUntraced(function* (host: string, operation: "push" | "pull", extra: string | number = "") {
   const { stdout } = yield* Program.run(process.execPath, [yield* Script, host, operation, String(sizeBytes), String(extra)])

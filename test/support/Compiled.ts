@@ -1,40 +1,33 @@
-/** Files of this repository as plain JavaScript: what is measured must not carry a compiler along. */
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises"
+/** A program of this repository as one file of plain JavaScript: what is measured carries neither a compiler nor the loading of its modules along. */
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import Typescript from "typescript"
+import * as esbuild from "esbuild"
 import * as Folder from "./Folder.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-const compilerOptions: Typescript.CompilerOptions = {
-  target: Typescript.ScriptTarget.ES2022,
-  module: Typescript.ModuleKind.ESNext,
-  rewriteRelativeImportExtensions: true,
-  verbatimModuleSyntax: true
-}
+/** CommonJS packages in the file ask for Node's modules by `require`, which ES modules do not have. */
+const banner = 'import { createRequire } from "node:module"\nconst require = createRequire(import.meta.url)'
 
-const filesOf = async (path: string): Promise<ReadonlyArray<string>> => {
-  if (!(await stat(Path.join(root, path))).isDirectory()) return [path]
-  const names = await readdir(Path.join(root, path), { recursive: true })
-  return names.filter((name) => name.endsWith(".ts")).map((name) => Path.join(path, name))
-}
-
-const compile = async (folder: string, path: string): Promise<void> => {
-  const { outputText } = Typescript.transpileModule(await readFile(Path.join(root, path), "utf8"), { compilerOptions, fileName: path })
-  const to = Path.join(folder, path.replace(/\.ts$/, ".js"))
-  await mkdir(Path.dirname(to), { recursive: true })
-  await writeFile(to, outputText)
-}
-
-/** A folder with the compiled files, and with the packages they import. The paths are files and folders below the root of the repository. */
-export const make = (paths: ReadonlyArray<string>): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.tap(Folder.temporary("compiled"), (folder) =>
-    Effect.promise(async () => {
-      await writeFile(Path.join(folder, "package.json"), '{ "type": "module" }')
-      await symlink(Path.join(root, "node_modules"), Path.join(folder, "node_modules"))
-      for (const path of (await Promise.all(paths.map(filesOf))).flat()) await compile(folder, path)
-    })
-  )
+/** The path of the file, made of a module below the root of the repository. */
+export const make = (entry: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.flatMap(Folder.temporary("compiled"), (folder) => {
+    const outfile = Path.join(folder, "program.mjs")
+    const options: esbuild.BuildOptions = {
+      absWorkingDir: root,
+      entryPoints: [entry],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      banner: { js: banner },
+      logLevel: "warning"
+    }
+    return Effect.as(
+      Effect.promise(() => esbuild.build(options)),
+      outfile
+    )
+  })
