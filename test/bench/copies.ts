@@ -33,7 +33,9 @@ export const copyCases = ({ command, lateMillis, source }: Route, image: Image):
   const task = { origin: source.origin, mebibytes: 0, ...image.manifest, repository: image.repository }
   const inProcess = (name: string) => toTarget((host) => node(name, { ...task, target: host }))
   // What a worker that runs for long sees: code that was compiled, connections that were not opened yet.
-  const next = toTarget((host) => withRegistry((first) => node("our next copy", { ...task, target: host, firstTarget: first.host })))
+  const next = toTarget((target) =>
+    withRegistry(({ host, storage }) => node("our next copy", { ...task, target, first: { target: host, storage } }))
+  )
   return [
     { name: "undici and sha256", ...common, sample: inProcess("raw copy") },
     { name: "our copy (library)", ...common, sample: inProcess("our copy") },

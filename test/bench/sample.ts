@@ -1,5 +1,6 @@
 /** One sample of one case, in a process of its own: `sample.ts <case> <json of Task>` prints what it took as JSON. */
 import { createHash } from "node:crypto"
+import { rm } from "node:fs/promises"
 import { Readable } from "node:stream"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -29,8 +30,8 @@ export interface Task {
   readonly repository: string
   /** The registry to copy to. */
   readonly target?: string | undefined
-  /** Another registry that is copied to before the measured copy. */
-  readonly firstTarget?: string | undefined
+  /** Another registry that is copied to before the measured copy, and where it keeps what it got. */
+  readonly first?: { readonly target: string; readonly storage: string } | undefined
   /** How many tags the image has. */
   readonly tags?: number | undefined
 }
@@ -220,9 +221,16 @@ const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "our resolve": resolveAll
 }
 
-/** What a process has done before it is measured. */
+/**
+ * What a process has done before it is measured. What that wrote is deleted, as it is after each case: the more a machine has written and
+ * keeps, the longer the next write takes, whoever writes.
+ */
 const before: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
-  "our next copy": ({ firstTarget, ...task }) => copy({ ...task, target: firstTarget })
+  "our next copy": async ({ first, ...task }) => {
+    if (first === undefined) throw new Error("no registry to copy to first")
+    await copy({ ...task, target: first.target })
+    await rm(first.storage, { recursive: true })
+  }
 }
 
 // On by the runner of TypeScript sources; built code would not pay for translated stack traces either.
