@@ -4,7 +4,8 @@
  * more on top.
  *
  * They hold what was reported of a registry, not all it does, and nothing that takes its time or its rates. Sources are the issues named at
- * each profile, and the comparison that `ocync` keeps in its documentation.
+ * each profile, and the comparison that `ocync` keeps in its documentation. Whoever asks without credentials may do everything where nothing
+ * else is said; `auth` laid on top brings accounts. On a real port there is no host but one: see `onOneHost`.
  *
  * @since 0.1.0
  */
@@ -59,7 +60,7 @@ const ecrPrivate: Options = merge(amazon, {
  * - `rangeStuckDiscarded`: they are accepted and lost (containers-roadmap#2831)
  * - `immutableTags`: a tag cannot be pushed twice, not even for the same manifest (containers-roadmap#2380)
  * - `headRefused`: 405 for `HEAD` of a manifest (distribution#3792)
- * - `blobMounting`: the account setting of that name is on
+ * - `blobMounting`: the account setting of that name is on, which mounts what a manifest names (ocync)
  *
  * @since 0.1.0
  */
@@ -68,7 +69,7 @@ export const ecr = {
   rangeStuckDiscarded: merge(ecrPrivate, { uploads: { laterChunks: "lost" } }),
   immutableTags: merge(ecrPrivate, { capabilities: { moveTags: false } }),
   headRefused: merge(ecrPrivate, { adjustments: [Quirk.headRefused(405)] }),
-  blobMounting: merge(ecrPrivate, { capabilities: { mount: true } })
+  blobMounting: merge(ecrPrivate, { capabilities: { mount: true, mountUncommitted: false } })
 } as const satisfies Record<string, Options>
 
 /** Amazon ECR Public: uploads as at ECR, but tokens. ocync. @since 0.1.0 */
@@ -202,6 +203,7 @@ export const distribution: Options = {
     deleteBlob: false,
     deleteManifest: false,
     deleteTag: false,
+    digestAlgorithm: false,
     referrers: false,
     singlePost: false,
     streamedAppend: true,
@@ -238,6 +240,15 @@ export const all: Readonly<Record<string, Options>> = {
   "pulp.gzipAlways": pulp.gzipAlways,
   gitea
 }
+
+/**
+ * The same with its token service on the host of the registry. A `MemoryRegistry` is on all hosts its profile names; a `RegistryServer` is not,
+ * and its clients would ask the real `auth.docker.io`.
+ *
+ * @since 0.1.0
+ */
+export const onOneHost = (options: Options): Options =>
+  options.auth?._tag === "Bearer" ? { ...options, auth: { ...options.auth, realm: undefined } } : options
 
 /** What a client needs to be let in: the identity token or the first user that the options know, else nothing. @since 0.1.0 */
 export const credentials = ({ auth }: Options): Credentials.Credentials => {

@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly tagParameter: boolean
   /** Digests other than sha256. */
   readonly sha512: boolean
+  /** `POST ?digest-algorithm=`; without it an algorithm that is not supported is not refused either. */
+  readonly digestAlgorithm: boolean
   /** The whole blob in one `POST ?digest=`; without it that POST opens a session (202), as the spec asks. */
   readonly singlePost: boolean
   /** The whole blob in the closing `PUT` of a session; without it that `PUT` takes the digest only. */
@@ -45,6 +47,8 @@ export interface Capabilities {
   readonly mount: boolean
   /** `POST ?mount=` without `from`. */
   readonly anonymousMount: boolean
+  /** A blob that no manifest names is mounted too; without it the POST opens a session. */
+  readonly mountUncommitted: boolean
   readonly deleteTag: boolean
   readonly deleteManifest: boolean
   readonly deleteBlob: boolean
@@ -69,6 +73,7 @@ export const allCapabilities: Capabilities = {
   referrersFilter: true,
   tagParameter: true,
   sha512: true,
+  digestAlgorithm: true,
   singlePost: true,
   singlePut: true,
   chunkedUpload: true,
@@ -78,6 +83,7 @@ export const allCapabilities: Capabilities = {
   cancel: true,
   mount: true,
   anonymousMount: true,
+  mountUncommitted: true,
   deleteTag: true,
   deleteManifest: true,
   deleteBlob: true,

@@ -91,7 +91,8 @@ const headersOf = (message: Http.IncomingMessage): Readonly<Record<string, strin
   )
 
 const toRequest = (message: Http.IncomingMessage, scheme: string) => {
-  const target = message.url ?? "/"
+  // A proxy may send the whole URL (RFC 9112 section 3.2.2).
+  const target = (message.url ?? "/").replace(/^https?:\/\/[^/?]*/i, "")
   const question = target.indexOf("?")
   const path = question === -1 ? target : target.slice(0, question)
   const query = question === -1 ? "" : target.slice(question)

@@ -115,6 +115,18 @@ describe("inspection", () => {
     }).pipe(Effect.provide(at({})))
   )
 
+  it.effect("reset forgets the chunks of a session too", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      const chunk = { headers: { "content-type": "application/octet-stream", "content-range": "0-2" }, body: "abc" }
+      for (let round = 0; round < 2; round++) {
+        yield* registry.seedUpload("app", "u", "")
+        assert.strictEqual((yield* send("PATCH", "/v2/app/blobs/uploads/u", chunk)).status, 202)
+        yield* registry.reset
+      }
+    }).pipe(Effect.provide(at({ limits: { chunkMinBytes: 10 } })))
+  )
+
   it.effect("behaviour can change while it runs", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry
@@ -214,6 +226,7 @@ describe("capabilities", () => {
     [{ mount: false }, "POST", `/v2/app/blobs/uploads/?mount=${Digest.fromBytes(utf8("x"))}&from=source`, 202],
     [{ anonymousMount: false }, "POST", `/v2/app/blobs/uploads/?mount=${Digest.fromBytes(utf8("x"))}`, 202],
     [{ sha512: false }, "POST", "/v2/app/blobs/uploads/?digest-algorithm=sha512", 400],
+    [{ digestAlgorithm: false }, "POST", "/v2/app/blobs/uploads/?digest-algorithm=md5", 202],
     [{ createRepositories: false }, "POST", "/v2/fresh/blobs/uploads/", 404]
   ]
   for (const [capabilities, method, path, expected] of cases) {
@@ -421,6 +434,7 @@ describe("authentication", () => {
       assert.strictEqual((yield* send("POST", "/v2/public/blobs/uploads/", { headers: bearer(anonymous) })).status, 401)
       yield* registry.revokeTokens
       assert.strictEqual((yield* send("GET", "/v2/", { headers: bearer(access_token) })).status, 401)
+      assert.strictEqual((yield* form({ grant_type: "refresh_token", refresh_token })).status, 401)
     }).pipe(
       Effect.provide(
         bearerAuth({

@@ -114,6 +114,25 @@ describe("Quirks", () => {
     }).pipe(Effect.provide(at(Quirks.ecr.rangeStuck)))
   )
 
+  it.effect("Amazon ECR with blob mounting: what a manifest names", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      const image = yield* seeded
+      const loose = yield* registry.seedBlob("acme/app", "no manifest names this")
+      yield* registry.seedBlob("acme/b", "so that it is there")
+      assert.strictEqual((yield* start("acme/b", `?mount=${image.config.digest}&from=acme/app`)).status, 201)
+      assert.strictEqual((yield* start("acme/b", `?mount=${loose.digest}&from=acme/app`)).status, 202)
+    }).pipe(Effect.provide(at(Quirks.ecr.blobMounting)))
+  )
+
+  it("on one host there is one token service", () => {
+    for (const profile of Object.values(Quirks.all)) {
+      const { auth } = Quirks.onOneHost(profile)
+      assert.strictEqual(auth?._tag, profile.auth?._tag)
+      if (auth?._tag === "Bearer") assert.isUndefined(auth.realm)
+    }
+  })
+
   it.effect("Amazon ECR with immutable tags: not even the same manifest again", () =>
     Effect.gen(function* () {
       const image = yield* seeded

@@ -1,4 +1,5 @@
 /** The same checks over real sockets, and what only sockets can show. */
+import { get } from "node:http"
 import { connect } from "node:net"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpBody from "@effect/platform/HttpBody"
@@ -142,6 +143,21 @@ layer(inMemory, { excludeTestServices: true })("in memory", (it) => {
       })
       assert.match(received, /^HTTP\/1\.1 400/)
       assert.strictEqual((yield* send("GET", "/v2/")).status, 200)
+    })
+  )
+})
+
+layer(inMemory, { excludeTestServices: true })("request targets", (it) => {
+  it.effect("the whole URL, as a proxy may send it", () =>
+    Effect.gen(function* () {
+      const { address, url } = yield* RegistryServer.RegistryServer
+      const status = yield* Effect.async<number | undefined>((resume) => {
+        get({ host: address.hostname, port: address.port, path: `${url}/v2/`, agent: false }, (answer) => {
+          answer.resume()
+          resume(Effect.succeed(answer.statusCode))
+        })
+      })
+      assert.strictEqual(status, 200)
     })
   )
 })

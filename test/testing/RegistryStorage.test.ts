@@ -152,6 +152,59 @@ for (const [place, make] of Object.entries(places)) {
       })
     )
 
+    check("what is stored again while its last link goes is there", (storage) =>
+      Effect.gen(function* () {
+        const bytes = utf8('{"schemaVersion":2}')
+        const manifest = { digest: Digest.fromBytes(bytes), mediaType: "application/x", bytes }
+        for (let round = 0; round < 30; round++) {
+          const digest = yield* store(storage, "a", `content ${round}`)
+          yield* storage.putManifest("a", manifest, [])
+          const again = Effect.zipRight(store(storage, "b", `content ${round}`), storage.putManifest("b", manifest, []), {
+            concurrent: true
+          })
+          const away = Effect.zipRight(storage.removeBlob("a", digest), storage.removeManifest("a", manifest.digest), { concurrent: true })
+          yield* Effect.zipRight(away, again, { concurrent: true })
+          assert.strictEqual(yield* text(storage, digest), `content ${round}`)
+          assert.deepStrictEqual(
+            Option.map(yield* storage.manifest("b", manifest.digest), (found) => found.bytes),
+            Option.some(bytes)
+          )
+        }
+      })
+    )
+
+    check("a request that waited for a session that ended is not run; one change of manifests at a time", (storage) =>
+      Effect.gen(function* () {
+        const upload = yield* storage.openUpload("a")
+        assert.deepStrictEqual(yield* upload.exclusive(Effect.succeed(1)), Option.some(1))
+        const [, late] = yield* Effect.all([upload.exclusive(upload.cancel), upload.exclusive(Effect.die("too late"))], {
+          concurrency: "unbounded"
+        })
+        assert.isTrue(Option.isNone(late))
+        let running = 0
+        const change = storage.exclusive(
+          Effect.gen(function* () {
+            running += 1
+            assert.strictEqual(running, 1)
+            yield* Effect.yieldNow()
+            running -= 1
+          })
+        )
+        yield* Effect.all([change, change, change], { concurrency: "unbounded" })
+      })
+    )
+
+    check("an upload whose bytes are gone is no blob", (storage) =>
+      Effect.gen(function* () {
+        const upload = yield* storage.openUpload("a")
+        yield* upload.append(Stream.make(utf8("content")))
+        yield* storage.reset
+        const digest = Digest.fromBytes(utf8("content"))
+        assert.instanceOf(yield* Effect.flip(upload.commit(digest)), StoreError)
+        assert.isTrue(Option.isNone(yield* storage.blobSize("a", digest)))
+      })
+    )
+
     check("manifests, tags and referrers", (storage) =>
       Effect.gen(function* () {
         const bytes = utf8('{"schemaVersion":2}')

@@ -176,6 +176,17 @@ const chunked: Check = Effect.gen(function* () {
   }
 })
 
+const chunkLengths: Check = Effect.gen(function* () {
+  const at = location(yield* send("POST", "/v2/lengths/blobs/uploads/"))
+  const headers = { ...octets, "content-range": "0-4" }
+  const unannounced = HttpBody.stream(Stream.make(utf8("abc")))
+  for (const body of [utf8("abc"), unannounced]) {
+    const answer = yield* send("PATCH", at, { headers, body })
+    status(400)(answer)
+    assert.strictEqual(code(answer), "SIZE_INVALID")
+  }
+})
+
 const streamed: Check = Effect.gen(function* () {
   const content = "streamed content"
   const digest = Digest.fromBytes(utf8(content), "sha512")
@@ -214,6 +225,28 @@ const cancelled: Check = Effect.gen(function* () {
   status(204)(yield* send("DELETE", at))
   status(404)(yield* send("GET", at))
   status(404)(yield* send("DELETE", at))
+})
+
+const together = { concurrency: "unbounded" } as const
+
+const tooLate: Check = Effect.gen(function* () {
+  for (const content of ["one", "two", "three", "four", "five"]) {
+    const digest = Digest.fromBytes(utf8(content))
+    const at = location(yield* send("POST", "/v2/late/blobs/uploads/"))
+    const close = send("PUT", withDigest(at, digest), { headers: octets, body: content })
+    const answers = yield* Effect.all([close, close], together)
+    assert.deepStrictEqual(answers.map((answer) => answer.status).sort(), [201, 404])
+    yield* roundTrip(`/v2/late/blobs/${digest}`, content, digest)
+
+    const cancelled = location(yield* send("POST", "/v2/late/blobs/uploads/"))
+    const fresh = `${content} again`
+    const missing = Digest.fromBytes(utf8(fresh))
+    const patch = send("PATCH", cancelled, { headers: octets, body: fresh })
+    const [, , closed] = yield* Effect.all([patch, send("DELETE", cancelled), send("PUT", withDigest(cancelled, missing))], together)
+    // It may come before the others, between them or after them; what it says is there must be there.
+    if (closed.status === 201) yield* roundTrip(`/v2/late/blobs/${missing}`, fresh, missing)
+    else status(404)(yield* send("GET", `/v2/late/blobs/${missing}`))
+  }
 })
 
 const mounted: Check = Effect.gen(function* () {
@@ -320,6 +353,10 @@ const conditional: Check = Effect.gen(function* () {
   status(201)(yield* write(two, { "if-match": etag }))
   status(412)(yield* write(one, { "if-match": etag }))
   yield* roundTrip("/v2/conditional/manifests/tag", two, Digest.fromBytes(utf8(two)))
+  status(412)(yield* send("DELETE", "/v2/conditional/manifests/tag", { headers: { "if-match": etag } }))
+  const rivals = yield* Effect.forEach(["a", "b", "c", "d"], (name) => image("conditional", name))
+  const first = yield* Effect.forEach(rivals, (content) => write(content, { "if-match": `"${Digest.fromBytes(utf8(two))}"` }), together)
+  assert.deepStrictEqual(first.map((answer) => answer.status).sort(), [201, 412, 412, 412])
 })
 
 const listing: Check = Effect.gen(function* () {
@@ -407,9 +444,11 @@ export const checks: Readonly<Record<string, Check>> = {
   "push: one POST": postOnly,
   "push: the empty blob": emptyBlob,
   "push: chunks in order, 416 out of order, status, last chunk with PUT": chunked,
+  "push: a chunk is as long as its range, announced or not": chunkLengths,
   "push: streamed, digest-algorithm": streamed,
   "push: bad digests and lengths": badUploads,
   "push: cancel": cancelled,
+  "push: one request of a session at a time, and none after the last": tooLate,
   "push: mount with and without from": mounted,
   "pull: ranges and validators": ranges,
   "manifests: by tag and digest, byte for byte": manifests,

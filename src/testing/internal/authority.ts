@@ -229,6 +229,9 @@ export const make = (): Authority => {
   return {
     check,
     issue,
-    revoke: Effect.sync(() => tokens.clear())
+    revoke: Effect.sync(() => {
+      tokens.clear()
+      refreshTokens.clear()
+    })
   }
 }

@@ -105,12 +105,17 @@ export const make = (
     load,
     append,
     readUpload: (id) => Stream.mapError(fs.stream(uploadFile(id), { chunkSize: unitBytes }), failure("read upload in")),
-    seal: (id, digest) => {
+    seal: (id, digest, sizeBytes) => {
       const target = contentFile(digest)
       const file = uploadFile(id)
       return fs.makeDirectory(path.dirname(target), { recursive: true }).pipe(
         // A session that received nothing has no file yet; the empty blob is a blob all the same.
         Effect.zipRight(Effect.unlessEffect(fs.writeFile(file, new Uint8Array(0)), fs.exists(file))),
+        Effect.zipRight(fs.stat(file)),
+        Effect.filterOrFail(
+          ({ size }) => Number(size) === sizeBytes,
+          () => new Error(`a part of upload ${id} is gone`)
+        ),
         Effect.zipRight(fs.rename(file, target)),
         Effect.mapError(failure("store blob in"))
       )

@@ -19,6 +19,8 @@ export interface Handler {
   /** Which part of the API a request is for. */
   readonly endpoint: (request: RequestHead) => Effect.Effect<Endpoint>
   readonly authority: Authority.Authority
+  /** Forgets what is remembered beside the storage. */
+  readonly reset: Effect.Effect<void>
 }
 
 type Failure = Refusal | RequestAborted | StoreError
@@ -174,5 +176,13 @@ export const make = (storage: Service, options: Effect.Effect<Options>): Handler
     return request.method === "HEAD" ? { ...adjusted, body: noBytes } : adjusted
   })
 
-  return { handle, authority, endpoint: (request) => Effect.map(options, (settings) => endpointOf(request, settings)) }
+  return {
+    handle,
+    authority,
+    endpoint: (request) => Effect.map(options, (settings) => endpointOf(request, settings)),
+    reset: Effect.zipRight(
+      authority.revoke,
+      Effect.sync(() => chunked.clear())
+    )
+  }
 }

@@ -91,6 +91,17 @@ const checkTagsAreNew = Effect.fnUntraced(function* (site: Site, name: string, t
   }
 })
 
+/** What a tag or a digest stands for now must be what the request wants to replace or remove. */
+const checkPrecondition = Effect.fnUntraced(function* (site: Site, name: string, reference: string): Effect.fn.Return<void, Refusal> {
+  if (!site.can.conditional) return
+  const current = Digest.isDigest(reference)
+    ? (yield* site.storage.hasManifest(name, reference))
+      ? reference
+      : undefined
+    : Option.getOrUndefined(yield* site.storage.tag(name, reference))
+  if (!mayWrite(site.request, current)) yield* refuse(412, "DENIED", "the precondition does not hold")
+})
+
 /** `PUT` of a manifest (spec «Pushing Manifests»). @internal */
 export const put = Effect.fnUntraced(function* (site: Site, name: string, reference: string): Effect.fn.Return<Response, Failure> {
   yield* checkRepositoryForPush(site, name)
@@ -101,18 +112,15 @@ export const put = Effect.fnUntraced(function* (site: Site, name: string, refere
   const content = parsed.right
   if (!site.can.artifacts && !ManifestContent.isImage(content)) return yield* invalid("only container images are accepted")
   const digest = yield* digestOf(site, reference, bytes)
-  if (!site.can.moveTags) yield* checkTagsAreNew(site, name, tags)
-  if (site.can.validateReferences) yield* checkReferences(site, name, content)
-  if (site.can.conditional) {
-    const current = isDigestLike(reference)
-      ? (yield* site.storage.hasManifest(name, digest))
-        ? digest
-        : undefined
-      : Option.getOrUndefined(yield* site.storage.tag(name, reference))
-    if (!mayWrite(site.request, current)) return yield* refuse(412, "DENIED", "the precondition does not hold")
-  }
   const referrer = Option.getOrUndefined(ManifestContent.referrer(content, digest, bytes.length))
-  yield* site.storage.putManifest(name, { digest, mediaType: content.mediaType, bytes, subject: content.subject, referrer }, tags)
+  yield* site.storage.exclusive(
+    Effect.gen(function* () {
+      if (!site.can.moveTags) yield* checkTagsAreNew(site, name, tags)
+      if (site.can.validateReferences) yield* checkReferences(site, name, content)
+      yield* checkPrecondition(site, name, isDigestLike(reference) ? digest : reference)
+      yield* site.storage.putManifest(name, { digest, mediaType: content.mediaType, bytes, subject: content.subject, referrer }, tags)
+    })
+  )
   return empty(201, {
     Location: site.locate(`/v2/${name}/manifests/${digest}`),
     "Docker-Content-Digest": digest,
@@ -123,13 +131,16 @@ export const put = Effect.fnUntraced(function* (site: Site, name: string, refere
 
 /** `DELETE` of a tag or, by digest, of a manifest and its tags (spec «Content Management»). @internal */
 export const remove = Effect.fnUntraced(function* (site: Site, name: string, reference: string): Effect.fn.Return<Response, Failure> {
-  if (isDigestLike(reference)) {
-    const digest = yield* checkDigest(site, reference)
-    if (!site.can.deleteManifest) return yield* unsupported("deleting manifests")
-    if (!(yield* site.storage.hasRepository(name))) return yield* refuse(404, "NAME_UNKNOWN", "repository name not known to registry")
-    return (yield* site.storage.removeManifest(name, digest)) ? empty(202) : yield* unknown(reference)
+  const digest = isDigestLike(reference) ? yield* checkDigest(site, reference) : undefined
+  if (digest === undefined ? !site.can.deleteTag : !site.can.deleteManifest) {
+    return yield* unsupported(digest === undefined ? "deleting tags" : "deleting manifests")
   }
-  if (!site.can.deleteTag) return yield* unsupported("deleting tags")
   if (!(yield* site.storage.hasRepository(name))) return yield* refuse(404, "NAME_UNKNOWN", "repository name not known to registry")
-  return (yield* site.storage.removeTag(name, reference)) ? empty(202) : yield* unknown(reference)
+  const removed = yield* site.storage.exclusive(
+    Effect.zipRight(
+      checkPrecondition(site, name, reference),
+      digest === undefined ? site.storage.removeTag(name, reference) : site.storage.removeManifest(name, digest)
+    )
+  )
+  return removed ? empty(202) : yield* unknown(reference)
 })

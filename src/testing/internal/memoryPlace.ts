@@ -47,10 +47,13 @@ export const make = (): Place => {
         })
       ),
     readUpload: (id) => Stream.suspend(() => read(id, uploads.get(id) ?? [])),
-    seal: (id, digest) =>
-      Effect.sync(() => {
-        contents.set(digest, uploads.get(id) ?? [])
+    seal: (id, digest, sizeBytes) =>
+      Effect.suspend(() => {
+        const pieces = uploads.get(id) ?? []
         uploads.delete(id)
+        if (pieces.reduce((size, piece) => size + piece.length, 0) !== sizeBytes) return Effect.fail(missing(`a part of upload ${id}`))
+        contents.set(digest, pieces)
+        return Effect.void
       }),
     discard: (id) => Effect.sync(() => void uploads.delete(id)),
     put: (digest, bytes) => Effect.sync(() => void contents.set(digest, [bytes.slice()])),

@@ -33,8 +33,8 @@ export interface Place {
     written: (bytes: Uint8Array) => void
   ) => Effect.Effect<void, E | StoreError>
   readonly readUpload: (id: string) => Stream.Stream<Uint8Array, StoreError>
-  /** Makes the bytes of an upload the content with this digest. */
-  readonly seal: (id: string, digest: Digest.Digest) => Effect.Effect<void, StoreError>
+  /** Makes the bytes of an upload the content with this digest; fails when there are more or fewer of them. */
+  readonly seal: (id: string, digest: Digest.Digest, sizeBytes: number) => Effect.Effect<void, StoreError>
   readonly discard: (id: string) => Effect.Effect<void, StoreError>
   readonly put: (digest: Digest.Digest, bytes: Uint8Array) => Effect.Effect<void, StoreError>
   readonly read: (digest: Digest.Digest, range?: ByteRange) => Stream.Stream<Uint8Array, StoreError>

@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function* (
     revokeTokens: handler.authority.revoke,
     options: Ref.get(options),
     update: (f) => Ref.update(options, f),
-    reset: Effect.zipRight(Effect.orDie(storage.reset), Effect.zipRight(handler.authority.revoke, recorder.clear))
+    reset: Effect.zipRight(Effect.orDie(storage.reset), Effect.zipRight(handler.reset, recorder.clear))
   }
 
   return { serve, control, options: Ref.get(options) }

@@ -28,6 +28,8 @@ const toRepository = (record: RepositoryRecord): Repository => ({
 export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Service => {
   const repositories = new Map(found.map((record) => [record.name, toRepository(record)]))
   const sessions = new Map<string, Upload>()
+  const changingContent = Effect.unsafeMakeSemaphore(1)
+  const changingManifests = Effect.unsafeMakeSemaphore(1)
   let uploadCount = 0
 
   const known = (name: string): Repository | undefined => repositories.get(name)
@@ -49,7 +51,10 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     return false
   }
 
-  const dropContent = (digest: Digest.Digest) => (linked(digest) ? Effect.void : place.remove(digest))
+  /** Content that is stored is linked before anybody finds that nothing links it. */
+  const storing = changingContent.withPermits(1)
+
+  const dropContent = (digest: Digest.Digest) => storing(Effect.suspend(() => (linked(digest) ? Effect.void : place.remove(digest))))
 
   const blobIn = (name: string, digest: Digest.Digest): number | undefined => known(name)?.blobs.get(digest)
 
@@ -81,18 +86,23 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
         yield* place.discard(id)
         return yield* new DigestMismatch({ repository, operation: "upload", expected: digest, actual })
       }
-      yield* place.seal(id, digest)
-      const target = created(repository)
-      target.blobs.set(digest, sizeBytes)
+      const target = yield* storing(
+        Effect.map(place.seal(id, digest, sizeBytes), () => {
+          const target = created(repository)
+          target.blobs.set(digest, sizeBytes)
+          return target
+        })
+      )
       yield* save(target)
       return sizeBytes
     })
 
-    return {
+    const upload: Upload = {
       id,
       repository,
       info: Effect.sync(() => ({ id, repository, sizeBytes, startedAt })),
-      exclusive: lock.withPermits(1),
+      exclusive: (self) =>
+        lock.withPermits(1)(Effect.suspend(() => (sessions.get(id) === upload ? Effect.asSome(self) : Effect.succeedNone))),
       append: (body) =>
         Effect.map(
           place.append(id, body, (bytes) => {
@@ -104,6 +114,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
       commit: (digest) => Effect.uninterruptible(Effect.ensuring(commit(digest), finish)),
       cancel: Effect.uninterruptible(Effect.zipRight(finish, place.discard(id)))
     }
+    return upload
   }
 
   const openUpload: Service["openUpload"] = Effect.fnUntraced(function* (repository, options) {
@@ -141,10 +152,14 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
   })
 
   const putManifest: Service["putManifest"] = Effect.fnUntraced(function* (name, { bytes, digest, ...record }, tags) {
-    yield* place.put(digest, bytes)
-    const repository = created(name)
-    repository.manifests.set(digest, record)
-    for (const tag of tags) repository.tags.set(tag, digest)
+    const repository = yield* storing(
+      Effect.map(place.put(digest, bytes), () => {
+        const repository = created(name)
+        repository.manifests.set(digest, record)
+        for (const tag of tags) repository.tags.set(tag, digest)
+        return repository
+      })
+    )
     yield* save(repository)
   }, Effect.uninterruptible)
 
@@ -191,6 +206,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     tags: (name) => Effect.sync(() => [...(known(name)?.tags.keys() ?? [])].sort()),
     tag: (name, tag) => Effect.sync(() => Option.fromNullable(known(name)?.tags.get(tag))),
     removeTag,
+    exclusive: changingManifests.withPermits(1),
     reset: Effect.suspend(() => {
       repositories.clear()
       sessions.clear()

@@ -34,8 +34,8 @@ export interface Upload {
   readonly id: string
   readonly repository: string
   readonly info: Effect.Effect<UploadInfo>
-  /** Runs one request at a time on this session. */
-  readonly exclusive: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs one request at a time on this session; none when the session ended while it waited. */
+  readonly exclusive: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<Option.Option<A>, E, R>
   /** Adds bytes at the end and returns the new size. What arrived before a failure stays. */
   readonly append: <E>(body: Stream.Stream<Uint8Array, E>) => Effect.Effect<number, E | RegistryError.StoreError>
   /** Turns the session into a blob of its repository when the bytes have this digest; the session ends either way. */
@@ -86,6 +86,9 @@ export interface Service {
   readonly tags: (repository: string) => Effect.Effect<ReadonlyArray<string>>
   readonly tag: (repository: string, tag: string) => Effect.Effect<Option.Option<Digest.Digest>>
   readonly removeTag: (repository: string, tag: string) => Effect.Effect<boolean, RegistryError.StoreError>
+
+  /** Runs one change at a time of manifests and tags that depends on those that are there. */
+  readonly exclusive: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
   /** Back to an empty registry. */
   readonly reset: Effect.Effect<void, RegistryError.StoreError>

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Digest from "../../model/Digest.ts"
@@ -7,6 +8,7 @@ import type { Response } from "../RegistryOptions.ts"
 import { allows } from "./access.ts"
 import { parseChunkRange, received } from "./byteRange.ts"
 import { empty, type Refusal, type RequestAborted, refuse, unsupported } from "./exchange.ts"
+import * as ManifestContent from "./manifestContent.ts"
 import { limited, type TooLong } from "./requestBody.ts"
 import { checkAlgorithm, checkDigest, checkRepositoryForPush, contentLength, type Site } from "./site.ts"
 import type { Upload } from "./storageService.ts"
@@ -66,11 +68,25 @@ const commit = (site: Site, upload: Upload, digest: Digest.Digest): Effect.Effec
 const open = (site: Site, name: string, algorithm: string) =>
   Effect.catchTag(site.storage.openUpload(name, { algorithm }), "InvalidDigest", (invalid) => refuse(400, "DIGEST_INVALID", invalid.reason))
 
+/** Whether a manifest of the repository, or of any, names the blob. */
+const isCommitted = Effect.fnUntraced(function* (site: Site, blob: Digest.Digest, from: string): Effect.fn.Return<boolean, Failure> {
+  for (const repository of from === "" ? yield* site.storage.repositories : [from]) {
+    for (const digest of yield* site.storage.manifests(repository)) {
+      const manifest = Option.getOrUndefined(yield* site.storage.manifest(repository, digest))
+      if (manifest === undefined) continue
+      const content = ManifestContent.parse(manifest.bytes, manifest.mediaType)
+      if (Either.isRight(content) && content.right.blobs.includes(blob)) return true
+    }
+  }
+  return false
+})
+
 const mount = Effect.fnUntraced(function* (site: Site, name: string): Effect.fn.Return<Option.Option<Response>, Failure> {
   if (!site.query.has("mount") || !site.can.mount) return Option.none()
   const digest = yield* checkDigest(site, site.query.get("mount"))
   const from = site.query.get("from") ?? ""
   if (from === "" ? !site.can.anonymousMount : !allows(site.grants, `repository:${from}`, "pull")) return Option.none()
+  if (!site.can.mountUncommitted && !(yield* isCommitted(site, digest, from))) return Option.none()
   const linked = yield* site.storage.linkBlob(digest, name, from === "" ? undefined : from)
   return Option.map(linked, () => created(site, name, digest))
 })
@@ -89,19 +105,22 @@ export const start = Effect.fnUntraced(function* (site: Site, name: string): Eff
       Effect.zipRight(commit(site, upload, digest))
     )
   }
-  const algorithm = site.query.get("digest-algorithm") ?? "sha256"
+  const algorithm = (site.can.digestAlgorithm ? site.query.get("digest-algorithm") : null) ?? "sha256"
   yield* checkAlgorithm(site, algorithm)
   return empty(202, session(site, yield* open(site, name, algorithm), 0))
 })
 
+const orUnknown: <A>(found: Option.Option<A>) => Effect.Effect<A, Refusal> = Option.match({
+  onNone: () => refuse(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
+  onSome: Effect.succeed
+})
+
 const find = (site: Site, name: string, id: string): Effect.Effect<Upload, Refusal> =>
-  Effect.flatMap(
-    site.storage.upload(name, id),
-    Option.match({
-      onNone: () => refuse(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
-      onSome: Effect.succeed
-    })
-  )
+  Effect.flatMap(site.storage.upload(name, id), orUnknown)
+
+/** One request at a time; one that waited behind the last one of its session comes too late. */
+const inTurn = <A>(upload: Upload, request: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
+  Effect.flatMap(upload.exclusive(request), orUnknown)
 
 const outOfOrder = (site: Site, upload: Upload, sizeBytes: number, message: string) =>
   refuse(416, "RANGE_INVALID", message, undefined, session(site, upload, sizeBytes))
@@ -135,6 +154,9 @@ const takeChunk = Effect.fnUntraced(function* (
   }
   const lost = site.uploads.laterChunks === "lost" && expected > 0
   const received = lost ? yield* lose(site) : (yield* append(site, upload)) - sizeBytes
+  if (received !== range.length) {
+    return yield* refuse(400, "SIZE_INVALID", `the chunk has ${received} bytes, its range ${range.length}`)
+  }
   site.chunked.set(upload.id, {
     firstBytes: before?.firstBytes ?? expected + received,
     lostBytes: lostBytes + (lost ? received : 0),
@@ -156,7 +178,7 @@ export const patch = Effect.fnUntraced(function* (site: Site, name: string, id: 
     }
     return yield* append(site, upload)
   })
-  const sizeBytes = yield* upload.exclusive(receive)
+  const sizeBytes = yield* inTurn(upload, receive)
   return empty(site.uploads.patchStatus, session(site, upload, sizeBytes))
 })
 
@@ -165,7 +187,8 @@ export const close = Effect.fnUntraced(function* (site: Site, name: string, id: 
   const digest = yield* checkDigest(site, site.query.get("digest"))
   const range = yield* chunkRange(site)
   const upload = yield* find(site, name, id)
-  return yield* upload.exclusive(
+  return yield* inTurn(
+    upload,
     Effect.gen(function* () {
       if (!site.can.singlePut && contentLength(site.request) !== 0) return yield* unsupported("content in the closing request")
       yield* range === undefined ? append(site, upload) : takeChunk(site, upload, range)
@@ -187,7 +210,7 @@ export const cancel = Effect.fnUntraced(function* (site: Site, name: string, id:
   if (!site.can.cancel) return yield* unsupported("cancelling an upload")
   const upload = yield* find(site, name, id)
   // Not in the middle of a request that closes it: its content would be taken from under it.
-  yield* upload.exclusive(upload.cancel)
+  yield* inTurn(upload, upload.cancel)
   site.chunked.delete(upload.id)
   return empty(204, { "Docker-Upload-UUID": upload.id })
 })
