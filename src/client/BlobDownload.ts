@@ -133,6 +133,11 @@ const sources = (place: Place, content: Descriptor.Descriptor | undefined, optio
   return [Request.blobPath(place, place.digest), ...foreign.filter((url) => foreignRefusal(url, plainHttp) === undefined)]
 }
 
+const isEmpty = (bytes: Uint8Array) => bytes.byteLength === 0
+
+/** Whoever writes them to a file would find that nothing was written. */
+const withoutEmpty = (chunk: Bytes): Bytes => (Chunk.some(chunk, isEmpty) ? Chunk.filter(chunk, (bytes) => !isEmpty(bytes)) : chunk)
+
 const rest = (fruitless: number) => (fruitless < 2 ? Effect.void : Effect.sleep(waitAfter(fruitless)))
 
 const download = (
@@ -241,8 +246,9 @@ const download = (
           : Effect.zipRight(closeCurrent, Effect.zipRight(rest(fruitless), pull))
       })
 
-    const accept = (chunk: Bytes): PullStream.Pull<GetBlobError> => {
+    const accept = (received: Bytes): PullStream.Pull<GetBlobError> => {
       const before = offset
+      const chunk = withoutEmpty(received)
       for (const bytes of chunk) {
         hasher.update(bytes)
         offset += bytes.byteLength
@@ -330,7 +336,8 @@ export const streamRange = (
     const part = PullStream.make<GetBlobError>((scope) =>
       Effect.map(open(scope, place, Request.blobPath(place, digest), offset, { end }), ({ pull }) => pull)
     )
-    const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (chunk) => {
+    const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (received) => {
+      const chunk = withoutEmpty(received)
       for (const bytes of chunk) reached += bytes.byteLength
       return chunk
     })

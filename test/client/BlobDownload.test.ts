@@ -49,6 +49,26 @@ describe("BlobDownload", () => {
     }).pipe(Effect.provide(Registries.layer()))
   )
 
+  it.effect("gives no empty pieces, whatever the network gives", () => {
+    const pieces = Fault.custom("pieces", (exchange) => {
+      const empty = new Uint8Array(0)
+      const body = Stream.fromChunk(Chunk.make(empty, content.subarray(0, 7), empty, content.subarray(7), empty))
+      return Fault.respond(200, { "content-length": String(content.byteLength) }, body).apply(exchange)
+    })
+    return Effect.gen(function* () {
+      const blob = yield* seed
+      const transport = yield* RegistryTransport.RegistryTransport
+      for (const stream of [
+        BlobDownload.stream(transport, repository, blob),
+        BlobDownload.streamRange(transport, repository, blob.digest, { offset: 0 }),
+        BlobDownload.streamRange(transport, repository, blob.digest, { offset: 0, length: content.byteLength })
+      ]) {
+        const lengths = Chunk.toReadonlyArray(Chunk.map(yield* Stream.runCollect(stream), (bytes) => bytes.byteLength))
+        expect(lengths).toEqual([7, content.byteLength - 7])
+      }
+    }).pipe(Effect.provide(Registries.layer({ rules: [{ match: blobs, fault: pieces }] })))
+  })
+
   it.effect("says what the registry says of a blob it refuses", () =>
     Effect.gen(function* () {
       const transport = yield* RegistryTransport.RegistryTransport

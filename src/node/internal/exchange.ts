@@ -55,6 +55,8 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Undici.Dispatcher.DispatchController, chunk: Uint8Array): void {
+    // Its parser gives an empty piece where two reads meet; a file refuses to write one.
+    if (chunk.byteLength === 0) return
     this.#chunks.push(chunk)
     this.#bufferedBytes += chunk.byteLength
     if (this.#bufferedBytes >= highWaterBytes) {
