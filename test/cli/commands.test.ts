@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises"
+import { readdir, readFile, symlink, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -97,6 +97,8 @@ describe("lists", () => {
   )
 })
 
+const names = (folder: string) => Effect.promise(() => readdir(folder))
+
 describe("looking at images", () => {
   it.scoped("digest, manifest, config and blob give what is stored, byte for byte", () =>
     Effect.gen(function* () {
@@ -145,7 +147,7 @@ describe("looking at images", () => {
 
   it.scoped("a blob whose bytes are wrong fails, and its file does not stay", () =>
     Effect.gen(function* () {
-      const { image, path, registry, run } = yield* seeded
+      const { folder, image, path, registry, run } = yield* seeded
       yield* registry.update((options) =>
         RegistryOptions.merge(options, {
           adjustments: [
@@ -162,18 +164,40 @@ describe("looking at images", () => {
       const { code, err } = yield* run("blob", `${app}@${image.config.digest}`, "-o", path("config"), "--json")
       assert.strictEqual(code, 7)
       assert.deepInclude(JSON.parse(err).error, { tag: "DigestMismatch", exitCode: 7, expected: image.config.digest })
-      assert.isFalse(yield* exists(path("config")))
+      assert.deepStrictEqual(yield* names(folder), [])
+    })
+  )
+
+  it.scoped("a blob replaces a file when it is complete, and only then", () =>
+    Effect.gen(function* () {
+      const { folder, image, path, registry, run } = yield* seeded
+      const file = path("keep.txt")
+      yield* Effect.promise(() => writeFile(file, "the old one"))
+      yield* Effect.promise(() => symlink(file, path("link")))
+      const none = Digest.fromBytes(Buffer.from("nowhere"))
+      assert.strictEqual((yield* run("blob", `${app}@${none}`, "-o", file)).code, 3)
+      assert.strictEqual(yield* Effect.promise(() => readFile(file, "utf8")), "the old one")
+      assert.deepStrictEqual(yield* names(folder), ["keep.txt", "link"])
+
+      const { digest } = image.config
+      assert.strictEqual((yield* run("blob", `${app}@${digest}`, "-o", path("link"))).out, `${path("link")}  ${digest}\n`)
+      const stored = Option.getOrThrow(yield* registry.blob("team/app", digest))
+      assert.deepStrictEqual(yield* Effect.promise(() => readFile(file)), Buffer.from(stored))
+      assert.deepStrictEqual(yield* names(folder), ["keep.txt", "link"])
+    })
+  )
+
+  it.scoped("a blob goes to what is no file as it is, also when it is empty", () =>
+    Effect.gen(function* () {
+      const { folder, image, path, registry, run } = yield* seeded
+      assert.deepInclude(Cli.json(yield* run("blob", `${app}@${image.config.digest}`, "-o", "/dev/null", "--json")), { file: "/dev/null" })
+      assert.strictEqual((yield* run("blob", `${app}@${image.config.digest}`, "-o", folder)).code, 10)
+      const empty = yield* registry.seedBlob("team/app", "")
+      assert.deepInclude(Cli.json(yield* run("blob", `${app}@${empty.digest}`, "-o", path("empty"), "--json")), { size: 0 })
+      assert.deepStrictEqual(yield* names(folder), ["empty"])
     })
   )
 })
-
-const exists = (file: string) =>
-  Effect.promise(() =>
-    readFile(file).then(
-      () => true,
-      () => false
-    )
-  )
 
 describe("changing what is there", () => {
   it.scoped("tag and rm", () =>

@@ -2,12 +2,16 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as CliOptions from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as RegistryClient from "../../client/RegistryClient.ts"
+import { pour, tapBytes } from "../../content/internal/blobBytes.ts"
+import * as FolderFiles from "../../content/internal/folderFiles.ts"
+import { fromPlatform } from "../../content/internal/localError.ts"
 import * as Digest from "../../model/Digest.ts"
-import { StoreError } from "../../model/RegistryError.ts"
+import type { RegistryError } from "../../model/RegistryError.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
 import * as Report from "../report.ts"
@@ -22,6 +26,24 @@ const splitDigest = (text: string) => {
     : Effect.map(Digest.parse(text.slice(at + 1)), (digest) => ({ name: text.slice(0, at), digest }))
 }
 
+type Bytes = Stream.Stream<Uint8Array, RegistryError>
+
+/** A file is replaced when all is there; what is no file, such as a pipe, is written to as it is. */
+const writeTo = Effect.fnUntraced(function* (file: string, bytes: Bytes) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const failed = fromPlatform(file, "write")
+  const info = yield* Effect.option(fs.stat(file))
+  if (Option.isSome(info) && info.value.type !== "File") {
+    const opened = yield* Effect.mapError(fs.open(file, { flag: "w" }), failed)
+    return yield* pour(bytes, (unit) => Effect.mapError(opened.writeAll(unit), failed))
+  }
+  // What a link leads to is replaced, not the link.
+  const real = yield* Effect.orElseSucceed(fs.realPath(file), () => paths.resolve(file))
+  const folder = FolderFiles.make(fs, paths, paths.dirname(real), { label: file, followLinks: true })
+  yield* folder.write([paths.basename(real)], bytes)
+}, Effect.scoped)
+
 const handler = Effect.fnUntraced(function* (text: string, output: Option.Option<string>) {
   const report = yield* Report.Report
   const client = yield* RegistryClient.RegistryClient
@@ -29,19 +51,14 @@ const handler = Effect.fnUntraced(function* (text: string, output: Option.Option
   const repository = yield* Places.repository(name)
   const bytes = client.getBlob(repository, digest)
   if (Option.isNone(output)) return yield* Stream.runForEach(bytes, report.raw)
-  const fs = yield* FileSystem.FileSystem
   const file = output.value
-  const toStoreError = ({ message }: { readonly message: string }) => new StoreError({ store: file, operation: "write", reason: message })
   let size = 0
-  yield* Effect.scoped(
-    Effect.gen(function* () {
-      const opened = yield* Effect.mapError(fs.open(file, { flag: "w" }), toStoreError)
-      yield* Stream.runForEach(bytes, (part) => {
-        size += part.byteLength
-        return Effect.mapError(opened.writeAll(part), toStoreError)
-      })
-    })
-  ).pipe(Effect.onError(() => Effect.ignore(fs.remove(file))))
+  yield* writeTo(
+    file,
+    tapBytes(({ length }) => {
+      size += length
+    })(bytes)
+  )
   yield* report.result({ digest, size, file }, [`${file}  ${digest}`])
 })
 
