@@ -64,4 +64,7 @@ const codes: Readonly<Record<RegistryError["_tag"], number>> = {
   StoreError: local
 }
 
-export const ofError = (error: RegistryError): number => codes[error._tag]
+/** What was to be read on this machine and is not there is no trouble with its files; a folder to write to is. */
+const isNotFound = (error: RegistryError): boolean => error._tag === "StoreError" && error.missing && error.operation !== "write"
+
+export const ofError = (error: RegistryError): number => (isNotFound(error) ? notFound : codes[error._tag])

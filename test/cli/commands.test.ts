@@ -268,7 +268,7 @@ describe("changing what is there", () => {
       const { code, err } = yield* run("attach", `${app}:v1`, "--artifact-type", "mark")
       assert.deepStrictEqual([code, err], [2, "effect-oci: --artifact-type mark is not a media type\n"])
       const missing = yield* run("attach", `${app}:v1`, "/nowhere/file", "--artifact-type", "text/plain")
-      assert.strictEqual(missing.code, 10)
+      assert.strictEqual(missing.code, 3)
       assert.include(missing.err, "/nowhere/file")
     })
   )
@@ -302,7 +302,7 @@ describe("validate", () => {
         verdict.problems.map(({ digest, tag }: { digest: string; tag: string }) => [digest, tag]),
         [[missing.digest, "BlobUnknown"]]
       )
-      assert.strictEqual((yield* run("validate", `${app}:bad`, "--fast")).code, 10)
+      assert.strictEqual((yield* run("validate", `${app}:bad`, "--fast")).code, 3)
     })
   )
 
@@ -335,7 +335,7 @@ describe("errors", () => {
     [["copy", app, `${app}:b`, "--jobs", "many"], 2, "Usage"],
     [["blob", app], 2, "Usage"],
     [["digest", "unreachable.test/team/app"], 5, "TransportError"],
-    [["digest", "oci:/nowhere/at-all:v1"], 10, "StoreError"]
+    [["digest", "oci:/nowhere/at-all:v1"], 3, "StoreError"]
   ]
   for (const [args, code, tag] of cases) {
     it.scoped(`${args.join(" ")}: ${tag}, exit code ${code}`, () =>

@@ -318,7 +318,30 @@ describe("pull, push, export and import", () => {
         complaints.map(({ code }) => code),
         [2, 2, 2]
       )
-      assert.strictEqual((yield* run("ls", layout)).code, 10)
+      assert.strictEqual((yield* run("ls", layout)).code, 3)
+    })
+  )
+
+  it.scoped("what is not there is not found, as in a registry", () =>
+    Effect.gen(function* () {
+      const { path, run } = yield* seeded
+      const layout = `oci:${path("layout")}`
+      const docker = path("docker.tar")
+      yield* run("pull", `${app}:v1`, layout)
+      yield* run("export", "--format", "docker", `${app}:v1`, docker)
+      const commands = [
+        ["digest", `${layout}:nope`],
+        ["rm", `${layout}:nope`],
+        ["import", docker, copyOf, "--name", "nope:1"],
+        ["import", path("nope.tar"), copyOf],
+        ["copy", `oci-archive:${path("nope.tar")}`, copyOf]
+      ]
+      for (const args of commands) {
+        const { code, err } = yield* run(...args, "--json")
+        assert.deepInclude(JSON.parse(err).error, { tag: "StoreError", missing: true, exitCode: 3 }, args.join(" "))
+        assert.strictEqual(code, 3)
+      }
+      assert.strictEqual((yield* run("export", `${app}:v1`, path("nowhere", "app.tar"))).code, 10)
     })
   )
 })

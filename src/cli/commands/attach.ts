@@ -6,13 +6,13 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { fromPlatform } from "../../content/internal/localError.ts"
 import * as Annotations from "../../model/Annotations.ts"
 import * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import type * as Platform from "../../model/Platform.ts"
-import { StoreError } from "../../model/RegistryError.ts"
 import * as Images from "../images.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
@@ -40,11 +40,7 @@ const describeFile = Effect.fnUntraced(function* (text: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const [path, mediaType] = splitMediaType(text)
-  const read = (offset: number) =>
-    Stream.mapError(
-      fs.stream(path, { offset, chunkSize: chunkBytes }),
-      ({ message }) => new StoreError({ store: path, operation: "read", reason: message })
-    )
+  const read = (offset: number) => Stream.mapError(fs.stream(path, { offset, chunkSize: chunkBytes }), fromPlatform(path, "read"))
   const hasher = yield* Digest.hasher("sha256")
   const size = yield* Stream.runFold(read(0), 0, (sum, bytes) => {
     hasher.update(bytes)
