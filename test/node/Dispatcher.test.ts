@@ -289,6 +289,24 @@ describe("Dispatcher", () => {
       assert.strictEqual(Option.isNone(ProxyRules.proxyFor(new URL(origin), { http: proxy, https: proxy, noProxy })), direct)
     })
 
+    const variables: ReadonlyArray<readonly [environment: Readonly<Record<string, string>>, origin: string, proxy: string | undefined]> = [
+      [{ HTTPS_PROXY: "http://upper:1", https_proxy: "http://lower:1" }, "https://r.test", "http://upper:1"],
+      [{ HTTPS_PROXY: "", https_proxy: "http://lower:1" }, "https://r.test", "http://lower:1"],
+      [{ http_proxy: "http://lower:1" }, "http://r.test", "http://lower:1"],
+      [{ HTTP_PROXY: "", http_proxy: "" }, "http://r.test", undefined],
+      [{ HTTPS_PROXY: "http://upper:1", NO_PROXY: "", no_proxy: "r.test" }, "https://r.test", undefined],
+      [{ HTTPS_PROXY: "http://upper:1", NO_PROXY: "other.test", no_proxy: "r.test" }, "https://r.test", "http://upper:1"]
+    ]
+
+    it.effect.each([...variables])("%o for %s: %s", ([environment, origin, expected]) =>
+      Effect.gen(function* () {
+        const provider = ConfigProvider.fromMap(new Map(Object.entries(environment)))
+        const proxies = yield* Effect.withConfigProvider(ProxyRules.fromEnvironment, provider)
+        const proxy = Option.map(ProxyRules.proxyFor(new URL(origin), proxies), Redacted.value)
+        assert.strictEqual(Option.getOrUndefined(proxy), expected)
+      })
+    )
+
     it("are chosen by the scheme of the request", () => {
       const http = Redacted.make("http://proxy.test")
       assert.isTrue(Option.isSome(ProxyRules.proxyFor(new URL("http://example.com"), { http })))

@@ -11,14 +11,14 @@ export interface Proxies {
   readonly noProxy?: string | undefined
 }
 
+/** A variable that is set to nothing counts as not set. */
 const variable = (name: string): Effect.Effect<Redacted.Redacted | undefined> =>
-  Config.redacted(name).pipe(
-    Config.orElse(() => Config.redacted(name.toLowerCase())),
-    Effect.map((value) => (Redacted.value(value) === "" ? undefined : value)),
+  Config.redacted(Config.nonEmptyString(name)).pipe(
+    Config.orElse(() => Config.redacted(Config.nonEmptyString(name.toLowerCase()))),
     Effect.orElseSucceed(() => undefined)
   )
 
-/** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, then their lower-case forms. */
+/** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, else their lower-case forms. */
 export const fromEnvironment: Effect.Effect<Proxies> = Effect.map(
   Effect.all([variable("HTTP_PROXY"), variable("HTTPS_PROXY"), variable("NO_PROXY")]),
   ([http, https, noProxy]) => ({ http, https, noProxy: noProxy === undefined ? undefined : Redacted.value(noProxy) })
