@@ -129,7 +129,8 @@ export const defaults: HostSettings = {
 
 /**
  * Settings by host: a name as it stands in references (`ghcr.io`, `localhost:5000`), `*.example.com` for every name below on any port,
- * `*.example.com:5000` for those on one, or `*` for all. All that fit are laid over `defaults`, the most specific one last.
+ * `*.example.com:5000` for those on one, or `*` for all. All that fit are laid over `defaults`, the most specific one last. A host with
+ * port 443 and without any is one where `tls` is concerned: connections do not tell them apart.
  *
  * @since 0.1.0
  */
@@ -162,6 +163,12 @@ const keysOf = (host: string): ReadonlyArray<string> => {
   return ["*", ...wildcards, host]
 }
 
+/** The names whose `tls` counts for a host: URLs leave port 443 out, and what is at it is one, however it is written. */
+const tlsKeysOf = (host: string): ReadonlyArray<string> => {
+  const bare = host.replace(/:443$/, "")
+  return /:\d+$/.test(bare) ? keysOf(bare) : [...keysOf(`${bare}:443`), bare]
+}
+
 /** The one spelling of a host: lower case, and one name for Docker Hub. */
 const spelling = (host: string): string => Either.getOrElse(Reference.parseRegistry(host.toLowerCase()), () => host.toLowerCase())
 
@@ -170,10 +177,14 @@ export const make = (options: Options): Service => {
   const entries = new Map(Object.entries(options).map(([host, settings]) => [spelling(host), settings]))
   // By the name as it was given: every request asks several times, and to parse one costs more than the rest.
   const known = new Map<string, HostSettings>()
-  const find = (host: string): HostSettings => {
+  const laid = (keys: ReadonlyArray<string>): HostSettings => {
     let settings = defaults
-    for (const key of keysOf(spelling(host))) settings = { ...settings, ...entries.get(key) }
+    for (const key of keys) settings = { ...settings, ...entries.get(key) }
     return settings
+  }
+  const find = (host: string): HostSettings => {
+    const name = spelling(host)
+    return { ...laid(keysOf(name)), tls: laid(tlsKeysOf(name)).tls }
   }
   return {
     get: (host) => {

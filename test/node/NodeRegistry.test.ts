@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises"
 import * as Http from "node:http"
-import type * as Net from "node:net"
+import * as Net from "node:net"
 import * as Path from "node:path"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -25,6 +25,7 @@ import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as Folder from "../support/Folder.ts"
 import * as LocalServer from "../support/LocalServer.ts"
+import * as Tcp from "../support/Tcp.ts"
 
 const content = new Uint8Array(3 * 1024 * 1024).map((_, index) => index % 251)
 const digest = Digest.fromBytes(content)
@@ -102,6 +103,34 @@ describe("NodeRegistry and FetchRegistry", () => {
       assert.strictEqual(text, "trusted")
       const strict = NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous, dispatcher: { proxy: "none" } })
       assert.isTrue(yield* Effect.isFailure(Effect.provide(ask, strict)))
+    })
+  )
+
+  it.scopedLive("NodeRegistry trusts port 443 as RegistryHosts says, whether names give it or not", () =>
+    Effect.gen(function* () {
+      const authority = yield* Certificates.authority("effect-oci test authority")
+      const certificate = yield* authority.issue(["registry.test"])
+      const server = yield* LocalServer.make((_, response) => response.end(), { certificate })
+      const tunnel = Http.createServer().on("connect", (_, downstream) => {
+        const upstream = Net.connect(Number(new URL(server.origin).port), "127.0.0.1", () => {
+          downstream.write("HTTP/1.1 200 Connection established\r\n\r\n")
+          upstream.pipe(downstream).pipe(upstream)
+        })
+        upstream.on("error", () => downstream.destroy())
+        downstream.on("error", () => upstream.destroy())
+      })
+      const proxy = { https: Redacted.make(`http://${yield* Tcp.listen(tunnel)}`) }
+      for (const named of ["registry.test:443", "registry.test"]) {
+        const layer = NodeRegistry.layerWith({
+          hosts: { [named]: { tls: { ca: [authority.certificate] } } },
+          keychain: Keychain.layerAnonymous,
+          dispatcher: { proxy }
+        })
+        yield* Effect.provide(
+          Effect.flatMap(RegistryClient.RegistryClient, ({ ping }) => Effect.zip(ping("registry.test:443"), ping("registry.test"))),
+          layer
+        )
+      }
     })
   )
 

@@ -68,6 +68,49 @@ describe("RegistryHosts", () => {
     })
   })
 
+  describe("the tls of a host is that of its port 443", () => {
+    const ca = (name: string) => ({ tls: { ca: [name] } })
+    const hosts = RegistryHosts.make({
+      "*": ca("all"),
+      "named.test:443": { ...ca("named"), concurrency: 3 },
+      "bare.test": ca("bare"),
+      "both.test": ca("both"),
+      "both.test:443": ca("other"),
+      "silent.test": { concurrency: 3 },
+      "*.below.test:443": ca("below"),
+      "[::1]:443": ca("six"),
+      "local.test:5000": ca("local")
+    })
+    for (const [host, name] of [
+      ["named.test", "named"],
+      ["named.test:443", "named"],
+      ["named.test:8443", "all"],
+      ["named.test:80", "all"],
+      ["bare.test", "bare"],
+      ["bare.test:443", "bare"],
+      ["bare.test:5000", "all"],
+      ["both.test", "both"],
+      ["both.test:443", "both"],
+      ["silent.test:443", "all"],
+      ["a.below.test", "below"],
+      ["a.below.test:443", "below"],
+      ["a.below.test:4443", "all"],
+      ["[::1]", "six"],
+      ["[::1]:443", "six"],
+      ["local.test:5000", "local"],
+      ["local.test", "all"],
+      ["local.test:443", "all"]
+    ] as const) {
+      it(`for ${host}`, () => {
+        expect(hosts.get(host).tls).toEqual({ ca: [name] })
+      })
+    }
+
+    it("and nothing else of it", () => {
+      expect([hosts.get("named.test:443").concurrency, hosts.get("named.test").concurrency]).toEqual([3, 16])
+    })
+  })
+
   it("knows Docker Hub under each of its names", () => {
     for (const name of ["docker.io", "index.docker.io", "registry-1.docker.io"]) {
       const hosts = RegistryHosts.make({ [name]: { concurrency: 2 } })
