@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import type * as Descriptor from "../../src/model/Descriptor.ts"
+import * as Manifest from "../../src/model/Manifest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
@@ -17,7 +18,8 @@ import * as Registries from "../support/Registries.ts"
 
 const mirrors = ["one.test", "two.test"]
 const hosts = { "registry.test": {}, "one.test": {}, "two.test": {} }
-const settings = { "registry.test": { mirrors: mirrors.map((host) => RegistryHosts.mirror(`https://${host}`)) } }
+const capabilities = ["pull", "resolve", "list", "referrers"] as const
+const settings = { "registry.test": { mirrors: mirrors.map((host) => RegistryHosts.mirror(`https://${host}`, { capabilities })) } }
 
 const layer = (...rules: ReadonlyArray<FaultyHttp.Rule>) =>
   Layer.provideMerge(RegistryClient.layer, Registries.layer({ hosts, settings, rules }))
@@ -47,14 +49,34 @@ const world = Effect.gen(function* () {
   const asked = Effect.map(registries.allRequests, (requests) =>
     requests.filter(({ endpoint }) => endpoint !== "base").map(({ host, method }) => `${method} ${host}`)
   )
+  /** Without the first mirror, which a fault may keep from being asked. */
+  const askedOthers = Effect.map(asked, (all) => all.filter((line) => !line.endsWith(" one.test")))
   const read = (content: Descriptor.Descriptor) =>
     Effect.map(Stream.runCollect(client.getBlob(repository, content)), (all) => Buffer.concat(Chunk.toReadonlyArray(all)))
   const byTag = Reference.withTag(repository, tag)
   const byDigest = Reference.withDigest(repository, first.manifest.digest)
-  return { ...first, client, repository, byTag, byDigest, asked, read, registries }
+  return { ...first, client, repository, byTag, byDigest, asked, askedOthers, read, registries }
 })
 
 const wrongDigest = { "docker-content-digest": `sha256:${"0".repeat(64)}` }
+
+/** The same referrer of the image everywhere. */
+const withReferrer = Effect.gen(function* () {
+  const all = yield* world
+  const { digest, mediaType, size } = all.manifest
+  const referrer = Manifest.artifact({ artifactType: "application/vnd.example.sbom", subject: { digest, mediaType, size } })
+  for (const host of Object.keys(hosts)) yield* all.registries.at(host).seedManifest("acme/app", referrer.bytes)
+  return { ...all, referrer }
+})
+
+const listed = <A, E>(list: Stream.Stream<A, E>) => Effect.map(Stream.runCollect(list), Chunk.toReadonlyArray)
+
+/** What is no list of anything. */
+const strangeLists = [
+  ["a page for people", Fault.respond(200, { "content-type": "text/html" }, "<html>log in</html>")],
+  ["a body that breaks off", Fault.cutResponseAt(5)],
+  ["nothing", Fault.respond(204, {}, "")]
+] as const
 
 describe("mirrors that serve something wrong", () => {
   for (const [name, fault] of [
@@ -139,4 +161,65 @@ describe("mirrors that serve something wrong", () => {
       )
     )
   )
+
+  it.effect("another digest, or no length, for a blob: the registry has its say", () =>
+    Effect.gen(function* () {
+      const { asked, client, repository, short: blob } = yield* world
+      assert.deepInclude(yield* client.headBlob(repository, blob.digest), { digest: blob.digest, size: blob.size })
+      assert.deepStrictEqual(yield* asked, ["HEAD one.test", "HEAD registry.test"])
+      yield* client.headBlob(repository, blob.digest)
+      assert.deepStrictEqual((yield* asked).slice(2), ["HEAD two.test", "HEAD registry.test"])
+    }).pipe(
+      Effect.provide(
+        layer(
+          at("one.test", /blobs/, Fault.changeHeaders(wrongDigest), "HEAD"),
+          at("two.test", /blobs/, Fault.changeHeaders({ "content-length": "?" }), "HEAD")
+        )
+      )
+    )
+  )
+
+  for (const [name, fault] of strangeLists) {
+    it.effect(`${name} as a list: the registry has its say, and that one is left alone for 30 s`, () =>
+      Effect.gen(function* () {
+        const { askedOthers, client, repository } = yield* world
+        const faults = yield* FaultyHttp.FaultyHttp
+        assert.deepStrictEqual(yield* listed(client.tags(repository)), ["v1"])
+        assert.deepStrictEqual((yield* client.tagsPage(repository)).items, ["v1"])
+        assert.deepStrictEqual(yield* askedOthers, ["GET registry.test", "GET two.test"])
+        assert.deepStrictEqual(yield* faults.counts, [1])
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(yield* listed(client.repositories("registry.test")), ["acme/app"])
+        assert.deepStrictEqual((yield* askedOthers).slice(2), ["GET registry.test"])
+        assert.deepStrictEqual(yield* faults.counts, [2])
+      }).pipe(Effect.provide(layer(at("one.test", /tags|_catalog/, fault))))
+    )
+
+    it.effect(`${name} as a list of referrers: the registry has its say, and that one is left alone for 30 s`, () =>
+      Effect.gen(function* () {
+        const { askedOthers, client, manifest, referrer, repository } = yield* withReferrer
+        const faults = yield* FaultyHttp.FaultyHttp
+        assert.deepStrictEqual(yield* listed(client.referrers(repository, manifest.digest)), [Manifest.referrer(referrer)])
+        assert.deepStrictEqual(yield* askedOthers, ["GET registry.test"])
+        assert.deepStrictEqual(yield* listed(client.referrers(repository, manifest.digest)), [Manifest.referrer(referrer)])
+        assert.deepStrictEqual((yield* askedOthers).slice(1), ["GET two.test"])
+        assert.deepStrictEqual(yield* faults.counts, [1])
+      }).pipe(Effect.provide(layer(at("one.test", /referrers/, fault))))
+    )
+
+    it.effect(`${name} under the fall-back tag: the registry has its say`, () =>
+      Effect.gen(function* () {
+        const { askedOthers, client, manifest, referrer, registries, repository } = yield* withReferrer
+        const faults = yield* FaultyHttp.FaultyHttp
+        const index = Manifest.imageIndex({ manifests: [Manifest.referrer(referrer)] })
+        for (const host of Object.keys(hosts)) {
+          yield* registries.at(host).update((options) => ({ ...options, capabilities: { referrers: false } }))
+          yield* registries.at(host).seedManifest("acme/app", index.bytes, { tags: [Reference.referrersTag(manifest.digest)] })
+        }
+        assert.deepStrictEqual(yield* listed(client.referrers(repository, manifest.digest)), [Manifest.referrer(referrer)])
+        assert.deepStrictEqual(yield* askedOthers, ["GET two.test", "GET registry.test", "GET registry.test"])
+        assert.deepStrictEqual(yield* faults.counts, [1])
+      }).pipe(Effect.provide(layer(at("one.test", /manifests\/sha256-/, fault))))
+    )
+  }
 })

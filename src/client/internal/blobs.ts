@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
 import * as TokenScope from "../../auth/TokenScope.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
@@ -28,34 +29,45 @@ export const ping = (transport: Transport, registry: string): Effect.Effect<Regi
     return yield* transport.ping(registry)
   }).pipe(Effect.scoped)
 
-const head = (place: Place, digest: Digest.Digest) =>
+const head = (place: Place, digest: Digest.Digest, read: "pull" | undefined) =>
   send(place, {
     endpoint: "blob",
     method: "HEAD",
     path: blobPath(place, digest),
     scopes: [TokenScope.pull(place.repository.name)],
-    read: "pull"
+    read
   })
 
-/** @internal */
+const described = Effect.fnUntraced(function* (
+  place: Place,
+  response: RegistryTransport.TransportResponse,
+  digest: Digest.Digest
+): Effect.fn.Return<Descriptor.Descriptor, HeadBlobError> {
+  if (response.status !== 200) return yield* response.fail(blobTags)
+  const told = Digest.parse(response.headers["docker-content-digest"] ?? digest)
+  // A registry may name the content by another algorithm; only the same one can be compared.
+  if (Either.isRight(told) && Digest.algorithm(told.right) === Digest.algorithm(digest) && told.right !== digest) {
+    return yield* new DigestMismatch({ ...originOf(place), expected: digest, actual: told.right })
+  }
+  const size = contentLength(response)
+  if (size === undefined) return yield* new MalformedContent({ ...originOf(place), kind: "answer", reason: "it tells no Content-Length" })
+  return { mediaType: MediaType.octetStream, digest, size }
+})
+
+/** A mirror that speaks of something else is passed over, and the registry has its say. @internal */
 export const headBlob = (
   transport: Transport,
   repository: Reference.Repository,
   digest: Digest.Digest
-): Effect.Effect<Descriptor.Descriptor, HeadBlobError> =>
-  Effect.gen(function* () {
-    const place: Place = { transport, repository, operation: "headBlob" }
-    const response = yield* head(place, digest)
-    if (response.status !== 200) return yield* response.fail(blobTags)
-    const told = Digest.parse(response.headers["docker-content-digest"] ?? digest)
-    // A registry may name the content by another algorithm; only the same one can be compared.
-    if (Either.isRight(told) && Digest.algorithm(told.right) === Digest.algorithm(digest) && told.right !== digest) {
-      return yield* new DigestMismatch({ ...originOf(place), expected: digest, actual: told.right })
-    }
-    const size = contentLength(response)
-    if (size === undefined) return yield* new MalformedContent({ ...originOf(place), kind: "answer", reason: "it tells no Content-Length" })
-    return { mediaType: MediaType.octetStream, digest, size }
-  }).pipe(Effect.scoped)
+): Effect.Effect<Descriptor.Descriptor, HeadBlobError> => {
+  const place: Place = { transport, repository, operation: "headBlob" }
+  const from = (read: "pull" | undefined): Effect.Effect<Descriptor.Descriptor, HeadBlobError, Scope.Scope> =>
+    Effect.flatMap(head(place, digest, read), (response) => {
+      const told = described(place, response, digest)
+      return response.mirror ? Effect.catchAll(told, () => Effect.zipRight(response.passOver, from(undefined))) : told
+    })
+  return Effect.scoped(from("pull"))
+}
 
 /**
  * Whether the repository holds the blob, as far as the registry says so: 403 is no, as in `manifestExists`; `headBlob` tells the difference.
@@ -68,7 +80,7 @@ export const blobExists = (
   digest: Digest.Digest
 ): Effect.Effect<boolean, HeadBlobError> =>
   Effect.gen(function* () {
-    const response = yield* head({ transport, repository, operation: "blobExists" }, digest)
+    const response = yield* head({ transport, repository, operation: "blobExists" }, digest, "pull")
     if (response.status === 200) return true
     return response.status === 404 || response.status === 403 ? false : yield* response.fail(blobTags)
   }).pipe(Effect.scoped)

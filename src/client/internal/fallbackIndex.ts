@@ -45,23 +45,10 @@ export const absent: Current = { index: Option.none(), etag: undefined }
 /** `If-Match` compares strongly, so a weak validator would never hold (RFC 9110, 13.1.1). */
 const strong = (etag: string | undefined): string | undefined => (etag?.startsWith("W/") === true ? undefined : etag)
 
-/**
- * Reads the index of a subject. Every manifest type is accepted, or what else is under the tag would look like nothing and be overwritten.
- *
- * @internal
- */
-export const read = Effect.fnUntraced(function* (
+const indexIn = Effect.fnUntraced(function* (
   place: Place,
-  subject: Digest.Digest,
-  access: Access
-): Effect.fn.Return<Current, ReadError, Scope.Scope> {
-  const response = yield* send(place, {
-    endpoint: "manifest",
-    method: "GET",
-    path: manifestPath(place, Reference.referrersTag(subject)),
-    headers: acceptHeader(undefined),
-    ...access
-  })
+  response: RegistryTransport.TransportResponse
+): Effect.fn.Return<Current, ReadError> {
   if (response.status === 404) return absent
   if (response.status !== 200) return yield* response.fail(fallbackTags)
   const bytes = yield* response.bytes(manifestLimitBytes)
@@ -70,7 +57,30 @@ export const read = Effect.fnUntraced(function* (
     return yield* new MediaTypeMismatch({ ...originOf(place), expected: MediaType.ociImageIndex, actual: manifest.mediaType })
   }
   return { index: Option.some(manifest), etag: strong(response.headers["etag"]) }
-}, Effect.scoped)
+})
+
+/**
+ * Reads the index of a subject. Every manifest type is accepted, or what else is under the tag would look like nothing and be overwritten.
+ * A mirror that has no index there is passed over, and the registry has its say.
+ *
+ * @internal
+ */
+export const read = (place: Place, subject: Digest.Digest, access: Access): Effect.Effect<Current, ReadError> => {
+  const from = (read: Access["read"]): Effect.Effect<Current, ReadError, Scope.Scope> =>
+    Effect.gen(function* () {
+      const response = yield* send(place, {
+        endpoint: "manifest",
+        method: "GET",
+        path: manifestPath(place, Reference.referrersTag(subject)),
+        headers: acceptHeader(undefined),
+        scopes: access.scopes,
+        read
+      })
+      const current = indexIn(place, response)
+      return yield* response.mirror ? Effect.catchAll(current, () => Effect.zipRight(response.passOver, from(undefined))) : current
+    })
+  return Effect.scoped(from(access.read))
+}
 
 /** Stores the index if the old one is still in place; gives the refusal when it is not. */
 const write = Effect.fnUntraced(function* (

@@ -68,21 +68,28 @@ const firstPage = (path: string, n: number, last: string | undefined): Paginatio
   return Pagination.Cursor.make(query === "" ? path : `${path}?${query}`)
 }
 
-const readPage = <Tag extends ResponseErrorTag>(transport: RegistryTransport.Service, list: List<Tag>, cursor: Pagination.Cursor) =>
+const ask = <Tag extends ResponseErrorTag>(
+  transport: RegistryTransport.Service,
+  { registry, repository, operation, endpoint, scopes }: List<Tag>,
+  path: string,
+  read: "list" | undefined
+) =>
+  transport.execute({
+    registry,
+    repository,
+    operation,
+    endpoint,
+    method: "GET",
+    path,
+    headers: { accept: "application/json" },
+    scopes,
+    read
+  })
+
+const pageIn = <Tag extends ResponseErrorTag>(response: RegistryTransport.TransportResponse, list: List<Tag>, cursor: Pagination.Cursor) =>
   Effect.gen(function* () {
-    const { registry, repository, operation, endpoint, scopes } = list
-    const response = yield* transport.execute({
-      registry,
-      repository,
-      operation,
-      endpoint,
-      method: "GET",
-      path: cursor,
-      headers: { accept: "application/json" },
-      scopes,
-      read: "list"
-    })
     if (response.status !== 200) return yield* response.fail(list.errors)
+    const { registry, repository, operation } = list
     const text = yield* response.text(listLimitBytes)
     const items = yield* Either.mapLeft(
       list.decode(text),
@@ -90,6 +97,16 @@ const readPage = <Tag extends ResponseErrorTag>(transport: RegistryTransport.Ser
     )
     const page: Pagination.Page = { items, ...(yield* nextPage(response, cursor)) }
     return page
+  })
+
+/** A mirror that gives no such list is passed over, and the registry has its say. */
+const readPage = <Tag extends ResponseErrorTag>(transport: RegistryTransport.Service, list: List<Tag>, cursor: Pagination.Cursor) =>
+  Effect.gen(function* () {
+    const response = yield* ask(transport, list, cursor, "list")
+    const page = pageIn(response, list, cursor)
+    if (!response.mirror) return yield* page
+    const ofRegistry = Effect.flatMap(ask(transport, list, cursor, undefined), (response) => pageIn(response, list, cursor))
+    return yield* Effect.catchAll(page, () => Effect.zipRight(response.passOver, ofRegistry))
   }).pipe(Effect.scoped)
 
 const onePage = <Tag extends ResponseErrorTag>(

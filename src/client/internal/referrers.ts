@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TokenScope from "../../auth/TokenScope.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
@@ -96,15 +97,18 @@ export const referrers = (
     if (first && fallsBack && (yield* referrersApi(state, repository.registry)) === false) {
       return yield* readFallback(place, digest, artifactType)
     }
-    const page = yield* Effect.scoped(
+    // A mirror that answers with something else is passed over, and the registry has its say.
+    const from = (read: "referrers" | undefined): Effect.Effect<Page | undefined, ListReferrersError, Scope.Scope> =>
       Effect.gen(function* () {
-        const answer = yield* ReferrersApi.ask(place, cursor, referrersTags, access(place))
+        const answer = yield* ReferrersApi.ask(place, cursor, referrersTags, { ...access(place), read })
         if (first) yield* ReferrersApi.learn(place, state, answer)
-        if (answer._tag === "Page") return yield* readPage(place, answer.response, cursor, artifactType)
-        if (!first) return yield* Effect.fail(answer.refusal)
+        const { response } = answer
+        const page = answer._tag === "Page" ? readPage(place, response, cursor, artifactType) : Effect.fail(answer.refusal)
+        if (response.mirror) return yield* Effect.catchAll(page, () => Effect.zipRight(response.passOver, from(undefined)))
+        if (answer._tag === "Page" || !first) return yield* page
         return fallsBack ? undefined : yield* asUnsupported(answer.refusal)
       })
-    )
+    const page = yield* Effect.scoped(from("referrers"))
     return page ?? (yield* readFallback(place, digest, artifactType))
   })
 

@@ -26,7 +26,8 @@ const isPage = (response: RegistryTransport.TransportResponse): boolean =>
 export const referrersPath = ({ repository }: Request.Place, digest: Digest.Digest): string => `/v2/${repository.name}/referrers/${digest}`
 
 /**
- * Asks for a page of referrers. A 200 that is no index is the page of something else (field: web front ends answer every path).
+ * Asks for a page of referrers. A 200 that is no index is the page of something else (field: web front ends answer every path), and so is
+ * whatever a mirror takes for a success.
  *
  * @internal
  */
@@ -41,7 +42,8 @@ export const ask = <const Tag extends ResponseErrorTag>(
     const response = yield* Request.send(place, { endpoint: "referrers", method: "GET", path, headers, ...options })
     if (isPage(response)) return { _tag: "Page", response } as const
     const refusal = yield* Effect.flip(response.fail(tags))
-    if (response.status !== 200 && !withoutApi.has(response.status)) return yield* Effect.fail(refusal)
+    const missing = response.status === 200 || response.mirror || withoutApi.has(response.status)
+    if (!missing) return yield* Effect.fail(refusal)
     return { _tag: "Missing", response, refusal } as const
   })
 
