@@ -172,12 +172,14 @@ for (const [name, layer] of clients) {
         if (incoming.url !== "/")
           return response.end(`${incoming.url} ${incoming.headers.authorization ?? "nobody"} ${incoming.headers["accept-encoding"]}`)
         const port = incoming.headers.host?.split(":")[1]
-        response.writeHead(307, { location: `http://localhost:${port}/b?X-Sig=a%2Bb%20c~d+e&f#part` })
+        response.writeHead(307, { location: `http://localhost:${port}/x/%2e/../b?X-Sig=a%2Bb%20c~d+e&f='1'#part` })
         return response.end("there")
       },
       Effect.fnUntraced(function* ({ url }, wire) {
         const text = yield* sent(wire, request(`${url}/`, { headers: { authorization: "Bearer x" } }), (_) => _.text(1000))
-        assert.strictEqual(text, "/b?X-Sig=a%2Bb%20c~d+e&f nobody identity")
+        // Whoever goes by URLs alone prints them anew.
+        const target = name === "our undici" ? "/x/%2e/../b?X-Sig=a%2Bb%20c~d+e&f='1'" : "/b?X-Sig=a%2Bb%20c~d+e&f=%271%27"
+        assert.strictEqual(text, `${target} nobody identity`)
       })
     )
 

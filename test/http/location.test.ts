@@ -106,6 +106,8 @@ describe("location", () => {
   it("keeps a signed URL byte for byte", () => {
     const signed = "https://Storage.test:443/u?X-Sig=a%2Bb%20c~d+e&_state=%7b%7D'"
     assert.deepStrictEqual(Location.resolve(` ${signed} `, "https://r.test/v2/"), Either.right(signed))
+    const relative = "/up/%2e/x/../y?_state='a'|b"
+    assert.deepStrictEqual(Location.resolve(`${relative}#f`, "https://r.test:443/v2/"), Either.right(`https://r.test${relative}`))
   })
 
   it("never throws, and never leaves https", () =>

@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as fc from "effect/FastCheck"
 import * as Stream from "effect/Stream"
 import type { Outgoing } from "../../src/http/internal/exchange.ts"
+import * as Origin from "../../src/http/internal/origin.ts"
 import * as Redirect from "../../src/http/internal/redirect.ts"
 
 const outgoing = (over: Partial<Outgoing>): Outgoing => ({
@@ -16,7 +17,7 @@ const outgoing = (over: Partial<Outgoing>): Outgoing => ({
 })
 const follow = (status: number, to: string, over: Partial<Outgoing> = {}, replayable = true) => {
   const request = outgoing(over)
-  return Redirect.next(request, status, new URL(request.url), new URL(to), { replayable })
+  return Redirect.next(request, status, new URL(request.url), new URL(to), { location: to, replayable })
 }
 const right = <A>(either: Either.Either<A, string>) => Either.getOrThrowWith(either, (reason) => new Error(reason))
 const bytes = HttpBody.uint8Array(new Uint8Array([1]))
@@ -63,6 +64,75 @@ describe("redirect", () => {
     assert.strictEqual(target("//cdn.test/b"), "https://cdn.test/b")
     assert.strictEqual(target("c"), "https://r.test/v2/a/blobs/c")
     assert.isUndefined(target("http://[oops"))
+  })
+
+  it("sends what came, byte for byte, where that leads to what was judged", () => {
+    const from = new URL("https://r.test/v2/a/blobs/x?y")
+    const sent = (location: string) => {
+      const to = Redirect.target(location, from)
+      return to === undefined ? undefined : right(Redirect.next(outgoing({}), 307, from, to, { location, replayable: true })).url
+    }
+    const rest = "/b/%2e/x/../y?sig=a%2Bb~c'd(e)*f!|g&x='1'"
+    for (const origin of [
+      "https://cdn.test",
+      "https://CDN.test:443",
+      "http://10.0.0.1:8080",
+      "https://[2001:db8::1]",
+      "HTTPS://cdn.test"
+    ]) {
+      assert.strictEqual(sent(origin + rest), origin + rest)
+      assert.strictEqual(sent(` ${origin}${rest}#f'`), origin + rest)
+    }
+    assert.strictEqual(sent(rest), `https://r.test${rest}`)
+    assert.strictEqual(sent("https://cdn.test?s='"), "https://cdn.test?s='")
+    assert.strictEqual(sent("?s='"), "https://r.test/v2/a/blobs/x?s=%27")
+    const others: ReadonlyArray<readonly [location: string, url: string]> = [
+      ["//cdn.test/x/../b?'", "https://cdn.test/b?%27"],
+      ["/\\cdn.test/b?'", "https://cdn.test/b?%27"],
+      ["\\/cdn.test/b", "https://cdn.test/b"],
+      ["/\t/cdn.test/b", "https://cdn.test/b"],
+      ["https://cdn.test\\@r.test/b", "https://cdn.test/@r.test/b"],
+      ["https:\\\\cdn.test/b", "https://cdn.test/b"],
+      ["https:///cdn.test/x/../b", "https://cdn.test/b"],
+      ["https:cdn.test/b", "https://r.test/v2/a/blobs/cdn.test/b"],
+      ["https://r.test@cdn.test/x/../b", "https://r.test@cdn.test/b"],
+      ["https://cdn.test/a b?c d", "https://cdn.test/a%20b?c%20d"],
+      ["https://cdn.test/\r\nb?\u0000'", "https://cdn.test/b?%00%27"],
+      ["https://cdn.test/\u00e9?'", "https://cdn.test/%C3%A9?%27"]
+    ]
+    for (const [location, url] of others) assert.strictEqual(sent(location), url, location)
+  })
+
+  it("sends to no other place than was judged", () => {
+    const pieces = fc.constantFrom(
+      "https:",
+      "http:",
+      "/",
+      "//",
+      "\\",
+      "@",
+      "r.test",
+      "cdn.test",
+      ":443",
+      "?",
+      "#",
+      ".",
+      "..",
+      "%2f",
+      " ",
+      "\t"
+    )
+    const from = new URL("https://r.test/v2/a/blobs/x?y")
+    return fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 10 }), (parts) => {
+        const location = parts.join("")
+        const to = Redirect.target(location, from)
+        if (to === undefined || Origin.targetOf(to) === undefined) return true
+        const next = right(Redirect.next(outgoing({}), 307, from, to, { location, replayable: true }))
+        return Origin.targets()(next.url)?.origin === to.origin && new URL(next.url).href.replace(/#$/, "") === to.href.replace(/#$/, "")
+      }),
+      { numRuns: 2000 }
+    )
   })
 
   it("never gives credentials away", () =>

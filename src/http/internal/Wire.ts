@@ -209,7 +209,7 @@ const follow = (
       const no = yield* restore(policy(from, to, options))
       if (no !== undefined) return yield* refused(request, to.href, no)
       if (hops > maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
-      const following = Redirect.next(request, status, from, to, { replayable: streamReplayable })
+      const following = Redirect.next(request, status, from, to, { location, replayable: streamReplayable })
       if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
       const { method } = following.right
       if (visited.includes(`${method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")

@@ -9,6 +9,7 @@
 import * as Body from "@effect/platform/HttpBody"
 import * as Either from "effect/Either"
 import type { Outgoing } from "./exchange.ts"
+import * as Location from "./location.ts"
 import * as Origin from "./origin.ts"
 
 const statuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -42,20 +43,20 @@ const filter = (headers: Readonly<Record<string, string>>, keep: (name: string) 
 const replayable = (body: Body.HttpBody, streamReplayable: boolean): boolean =>
   body._tag === "Stream" ? streamReplayable : body._tag !== "Raw" || typeof body.body === "string" || body.body instanceof Uint8Array
 
-/** The absolute URL a `Location` names, without fragment. @internal */
+/** Where a `Location` leads, without fragment: what is judged. @internal */
 export const target = (location: string, from: URL): URL | undefined => {
   const to = Origin.parse(location.trim(), from)
   if (to !== undefined) to.hash = ""
   return to
 }
 
-/** @internal */
+/** The request at `to`, which `location` was found to name. @internal */
 export const next = (
   request: Outgoing,
   status: number,
   from: URL,
   to: URL,
-  options: { readonly replayable: boolean }
+  options: { readonly location: string; readonly replayable: boolean }
 ): Either.Either<Outgoing, string> => {
   const becomesGet = status === 303 && request.method !== "HEAD" && request.method !== "GET"
   const body = becomesGet ? Body.empty : request.body
@@ -63,7 +64,7 @@ export const next = (
   const kept = becomesGet ? filter(request.headers, (name) => !aboutBody.test(name)) : request.headers
   return Either.right({
     method: becomesGet ? "GET" : request.method,
-    url: to.href,
+    url: Location.verbatim(options.location, from, to),
     headers: Origin.same(from, to) ? kept : filter(kept, (name) => harmless.has(name)),
     body,
     context: request.context
