@@ -46,7 +46,7 @@ export interface ReadArchive extends ContentStore.Source<ReadError>, ContentStor
   readonly format: Format
   /** What the archive lists, tags among the annotations. */
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, ReadError>
-  /** What is meant when nothing is named: the only manifest, else the one tagged `latest`. */
+  /** What is meant when nothing is named: the only manifest, else the one tagged `latest`, else the only one but for untagged ones with a `subject`. */
   readonly main: Effect.Effect<Descriptor.Descriptor, ReadError>
 }
 

@@ -54,7 +54,7 @@ export interface OciLayout
     ContentStore.Deletes<LayoutError> {
   /** The entries of `index.json`, their tags among the annotations. */
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, LayoutError>
-  /** What is meant when nothing is named: the only manifest, else the one tagged `latest`. */
+  /** What is meant when nothing is named: the only manifest, else the one tagged `latest`, else the only one but for untagged ones with a `subject`. */
   readonly main: Effect.Effect<Descriptor.Descriptor, LayoutError>
   /** Removes the blobs that no entry of `index.json` leads to. Fails, and removes nothing, when a manifest on the way is damaged. */
   readonly garbageCollect: (options?: GarbageOptions) => Effect.Effect<Removed, LayoutError>

@@ -115,6 +115,22 @@ describe("the files of a layout", () => {
     })
   )
 
+  it.scoped("the main image is not what refers to it, unless that has a tag", () =>
+    Effect.gen(function* () {
+      const { layout } = yield* fresh
+      const first = yield* push(layout, image)
+      yield* layout.pushBlob(Descriptor.empty, Descriptor.emptyBytes())
+      const mark = Manifest.artifact({ artifactType: "application/vnd.example.mark", subject: first.descriptor })
+      yield* layout.pushManifest(mark)
+      assert.deepStrictEqual(yield* layout.main, first.descriptor)
+      yield* layout.tag(mark.descriptor, "mark")
+      assert.include(yield* failure(layout.main), "name one of mark")
+      yield* layout.untag("mark")
+      yield* push(layout, other)
+      assert.include(yield* failure(layout.main), "StoreError")
+    })
+  )
+
   it.scoped("full names may be tags, as other tools write them", () =>
     Effect.gen(function* () {
       const { layout } = yield* fresh

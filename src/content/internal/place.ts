@@ -50,19 +50,33 @@ const byDigest = Effect.fnUntraced(function* (storage: Reading, index: Index.Ind
   return Option.filterMap(found, (manifest) => (manifest._tag === "UnknownManifest" ? Option.none() : Option.some(manifest.descriptor)))
 })
 
-/** The image people mean who do not say which: the only one, else `latest`. */
-const mainOf = (storage: Reading, index: Index.Index): Effect.Effect<Descriptor.Descriptor, LocalError> => {
-  const [first, ...others] = index.manifests
-  if (first === undefined) return missing(storage.label, "resolve", "a manifest")
-  if (others.every((entry) => entry.digest === first.digest)) return Effect.succeed(Index.untagged(first))
-  return Effect.mapError(Index.byTag(index, "latest"), () =>
+const only = ([first, ...others]: ReadonlyArray<Descriptor.Descriptor>): Option.Option<Descriptor.Descriptor> =>
+  first !== undefined && others.every(({ digest }) => digest === first.digest) ? Option.some(Index.untagged(first)) : Option.none()
+
+/** Whether it is there for another manifest, such as a signature. What has a tag, or cannot be read, counts as an image of its own. */
+const isReferrer = (storage: Reading, entry: Descriptor.Descriptor): Effect.Effect<boolean> =>
+  Index.tagOf(entry) !== undefined
+    ? Effect.succeed(false)
+    : manifestOf(storage, entry.digest, entry).pipe(
+        Effect.map(Option.exists((manifest) => Option.isSome(Manifest.subject(manifest)))),
+        Effect.orElseSucceed(() => false)
+      )
+
+/** The image people mean who do not say which: the only one, else `latest`, else the only one that does not refer to another. */
+const mainOf = Effect.fnUntraced(function* (storage: Reading, index: Index.Index) {
+  const { manifests } = index
+  if (manifests.length === 0) return yield* missing(storage.label, "resolve", "a manifest")
+  const plain = Option.orElse(only(manifests), () => Index.byTag(index, "latest"))
+  if (Option.isSome(plain)) return plain.value
+  const images = yield* Effect.filter(manifests, (entry) => isReferrer(storage, entry), { negate: true })
+  return yield* Effect.mapError(only(images), () =>
     storeError(
       storage.label,
       "resolve",
       `it holds several manifests, none of them is tagged latest: name one of ${shown(Index.tags(index))}`
     )
   )
-}
+})
 
 const maxShown = 10
 
