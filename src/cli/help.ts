@@ -23,6 +23,19 @@ effect-oci --version prints the version. --log-level debug tells more when somet
 const noise =
   /^ *(A user-defined piece of text|A true or false value|An integer|This setting is optional|This option may be repeated zero or more times)\.\n\n?/gm
 
+const isCompletions = (text: string): boolean => /^(function _|#compdef |complete -c )/.test(text)
+
+/** The parser's bash calls the command by two names, so that it knows no subcommand; and nobody needs its wizard. */
+const ofCompletions = (script: string): string =>
+  script
+    .replace('cmd="effect-oci"', 'cmd="effect__oci"')
+    .replace(/^( *)effect-oci\)$/m, "$1effect__oci)")
+    .replaceAll(" --wizard ", " ")
+    .replace(/^.*\bwizard\b.*\n/gm, "")
+
 /** The parser's help of one command, whose usage it begins with the name of the command alone. */
-export const ofCommand = (text: string): string =>
+const ofHelp = (text: string): string =>
   stripVTControlCharacters(text).includes("\nUSAGE\n") ? text.replace(/^\$ (?!effect-oci)/m, "$ effect-oci ").replace(noise, "") : text
+
+/** What the parser prints, as it should be. */
+export const mended = (text: string): string => (isCompletions(text) ? ofCompletions(text) : ofHelp(text))

@@ -82,7 +82,7 @@ export type Environment =
 const consoleOver = (streams: Streams.Service, base: Console.Console): Console.Console => ({
   ...base,
   log: (...texts) => {
-    const text = Help.ofCommand(`${texts.join(" ")}\n`)
+    const text = Help.mended(`${texts.join(" ")}\n`)
     return Effect.ignore(streams.out(streams.colors ? text : stripVTControlCharacters(text)))
   },
   error: () => Effect.void

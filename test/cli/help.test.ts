@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { summaries } from "../../src/cli/summaries.ts"
 import { version } from "../../src/model/internal/version.ts"
+import * as Program from "../support/Program.ts"
 import * as Cli from "./Cli.ts"
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
@@ -45,7 +47,27 @@ describe("help", () => {
         const { code, out } = yield* run("--completions", shell)
         assert.strictEqual(code, 0)
         for (const name of Object.keys(summaries)) assert.include(out, name, shell)
+        assert.notInclude(out, "wizard", shell)
       }
+    })
+  )
+
+  it.scoped.skipIf(!Program.available("bash"))("completions in bash know the options of a command", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Cli.make()
+      const { out } = yield* run("--completions", "bash")
+      /** What is offered for the last of the words. */
+      const offered = (...words: ReadonlyArray<string>) => {
+        const [last = "", before = ""] = words.toReversed()
+        const ask = `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _effect-oci_bash_completions "$1" '${last}' '${before}'; printf '%s\\n' "\${COMPREPLY[@]}"`
+        const printed = execFileSync("bash", ["--norc", "-c", `${out}\n${ask}`, "bash", ...words], { encoding: "utf8" })
+        return printed.trim().split("\n").sort()
+      }
+      assert.deepStrictEqual(offered("effect-oci", "co"), ["config", "copy"])
+      assert.deepStrictEqual(offered("effect-oci", "ls", "--j"), ["--json"])
+      assert.deepStrictEqual(offered("effect-oci", "copy", "--pl"), ["--plain-http", "--platform"])
+      assert.deepStrictEqual(offered("effect-oci", "copy", "--json", "a", "b", "--dig"), ["--digest-tags"])
+      assert.deepStrictEqual(offered("./effect-oci", "blob", "--out"), ["--output"])
     })
   )
 
