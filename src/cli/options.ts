@@ -36,7 +36,10 @@ const registryConfig = Options.text("registry-config").pipe(
 /** Of every command that talks to registries. */
 export const connection = { json, plainHttp, insecure, registryConfig }
 
-const parsePlatform = (text: string) => orUsage(Platform.parse(text))
+const hasEmptyPart = (platform: string): boolean => /(^|\/)(\/|:|$)/.test(platform.trim())
+
+const parsePlatform = (text: string) =>
+  hasEmptyPart(text) ? UsageError.fail(`--platform ${text}: it takes os/arch, such as linux/arm64/v8`) : orUsage(Platform.parse(text))
 
 const platformOption = Options.text("platform").pipe(Options.withAlias("p"), Options.withPseudoName("os/arch"))
 

@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type * as RegistryClient from "../client/RegistryClient.ts"
 import * as Archive from "../content/Archive.ts"
 import type * as ContentStore from "../content/ContentStore.ts"
+import * as DockerNames from "../content/internal/dockerNames.ts"
 import * as OciLayout from "../content/OciLayout.ts"
 import * as Place from "../content/Place.ts"
 import * as RemoteRepository from "../content/RemoteRepository.ts"
@@ -45,6 +46,8 @@ export interface Writable {
   readonly target: ContentStore.Target<PlaceError>
   readonly tag: string | undefined
   readonly digest: string | undefined
+  /** Fails for a tag that cannot be given there, if that is known before anything is. */
+  readonly requireTag: (tag: string) => Effect.Effect<void, PlaceError>
   /** What is told about something of that tag. */
   readonly nameOf: (tag: string | undefined) => string
   /** What is left to do when all is written. */
@@ -159,6 +162,7 @@ export const writable = (text: string, from: Place.Place): Effect.Effect<Writabl
           target,
           tag: hasTagOrDigest(text) ? tag : undefined,
           digest,
+          requireTag: () => Effect.void,
           nameOf: tagged(target.label),
           commit: Effect.void
         }))
@@ -174,6 +178,7 @@ export const writable = (text: string, from: Place.Place): Effect.Effect<Writabl
           target,
           tag: place.name?.tag,
           digest: undefined,
+          requireTag: (tag) => Effect.asVoid(DockerNames.name(tag, name?.repository)),
           nameOf: tagged(name === undefined ? target.label : `${target.label}:${Reference.familiarName(name.repository)}`),
           commit: target.commit
         }))
@@ -188,5 +193,6 @@ const called = (place: Place.OciLayout | Place.OciArchive, target: ContentStore.
   target,
   tag: place.tag,
   digest: place.digest,
+  requireTag: () => Effect.void,
   nameOf: tagged(target.label)
 })

@@ -80,6 +80,7 @@ interface End {
 
 const endOf = Effect.fnUntraced(function* (from: Places.Readable, named: Places.Named, to: Places.Writable) {
   const tag = tagFor(from, named, to)
+  if (tag !== undefined) yield* to.requireTag(tag)
   if (to.digest !== undefined) yield* expectDigest(from, named.reference, to.digest)
   const end: End = { to, name: to.nameOf(tag), tags: tag === undefined ? [] : [tag] }
   return end
@@ -165,6 +166,7 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${source.label} has no tags to list`)
   const names = Chunk.toReadonlyArray(yield* Stream.runCollect(source.tags))
   const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [Places.tagOf(name) ?? name] }))
+  yield* Effect.forEach(entries, ({ tags: [tag] }) => (tag === undefined ? Effect.void : to.requireTag(tag)), { discard: true })
   const results = yield* Effect.scoped(Effect.flatMap(copyOptions(options, to), (shared) => Copy.copyMany(entries, shared)))
   yield* to.commit
   const images = Arr.zipWith(entries, results, ({ tags }, { descriptor, unchanged }) => ({ tags, digest: descriptor.digest, unchanged }))

@@ -281,6 +281,46 @@ describe("pull, push, export and import", () => {
     })
   )
 
+  it.scoped("the only image of an archive is the one that others refer to", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      const archive = `oci-archive:${path("app.tar")}`
+      const { out } = yield* run("attach", `${app}:v1`, "--artifact-type", "application/vnd.example.mark")
+      assert.strictEqual((yield* run("copy", "--referrers", `${app}:v1`, archive)).code, 0)
+      assert.strictEqual((yield* run("digest", archive)).out, `${image.manifest.digest}\n`)
+      const found = yield* run("referrers", archive)
+      assert.deepStrictEqual([found.code, found.out], [0, `${out.trim().split("@")[1]}  application/vnd.example.mark\n`])
+    })
+  )
+
+  it.scoped("an image without a name does not go into a docker archive, and nothing is read for it", () =>
+    Effect.gen(function* () {
+      const { folder, path, registry, run } = yield* seeded
+      const layout = `oci:${path("layout")}`
+      const archive = `docker-archive:${path("app.tar")}`
+      yield* run("pull", `${app}:v1`, layout)
+      yield* registry.seedImage("team/app", { tag: "v2" })
+      for (const args of [["-a", layout], [layout], [layout, `${copyOf}:v1`]]) {
+        const { code, err } = yield* run("copy", "--platform=linux/amd64", ...args, archive)
+        assert.strictEqual(code, 2)
+        assert.strictEqual(
+          err,
+          'effect-oci: "v1" is not a valid reference: an image in a docker archive needs a name and a tag, name:tag\n'
+        )
+      }
+      assert.deepStrictEqual(
+        yield* registry
+          .at(Cli.other)
+          .tags("mirror/app")
+          .pipe(Effect.orElseSucceed(() => [])),
+        []
+      )
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(folder)), ["layout"])
+      assert.strictEqual((yield* run("copy", "-a", app, archive)).code, 0)
+      assert.strictEqual((yield* run("ls", archive)).out, `${app}:v1\n${app}:v2\n`)
+    })
+  )
+
   it.scoped("an index goes into a docker archive as its image for linux/amd64", () =>
     Effect.gen(function* () {
       const cli = yield* Cli.make()
