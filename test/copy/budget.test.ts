@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
+import * as TagUpdate from "../../src/client/TagUpdate.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
 import * as Copy from "../../src/copy/Copy.ts"
 import * as Image from "../../src/image/Image.ts"
@@ -102,7 +103,7 @@ const makeKnownWorld = Effect.gen(function* () {
   return world
 })
 
-type Program = (world: World) => Effect.Effect<unknown, unknown>
+type Program = (world: World) => Effect.Effect<unknown, unknown, RegistryTransport.RegistryTransport>
 
 interface Case {
   /** The registries are not known yet. */
@@ -167,6 +168,12 @@ const operations: Readonly<Record<string, Operation>> = {
     world.client.getManifest(Reference.withDigest(world.source, world.large.manifest.digest))
   ),
   "get an image through an index": source((world) => Image.fetch(world.from, "multi"), seedIndex),
+  "ask whether a manifest is there": source((world) => world.client.manifestExists(v1Of(world.source, world))),
+  "ask for a blob": source((world) => world.client.headBlob(world.source, world.large.config.digest)),
+  "ask whether a blob is there": source((world) => world.client.blobExists(world.source, world.large.config.digest)),
+  "get a part of a blob": source((world) =>
+    Stream.runDrain(world.client.getBlobRange(world.source, world.large.config.digest, { offset: 1, length: 2 }))
+  ),
   "get a blob": source((world) => Stream.runDrain(world.client.getBlob(world.source, world.large.config))),
   "put a blob the repository has": target(
     (world) => world.client.putBlob(world.target, blob, bytes),
@@ -178,6 +185,10 @@ const operations: Readonly<Record<string, Operation>> = {
   ),
   "put a blob that can be mounted": target(
     (world) => world.client.putBlob(world.target, blob, bytes, { mountFrom: ["other/app"] }),
+    (world) => world.registries.at("target.test").seedBlob("other/app", bytes)
+  ),
+  "mount a blob": target(
+    (world) => world.client.mountBlob(world.target, blob.digest, "other/app"),
     (world) => world.registries.at("target.test").seedBlob("other/app", bytes)
   ),
   "put a small stream of unknown digest": target((world) => world.client.putBlobStream(world.target, Stream.make(bytes))),
@@ -209,6 +220,21 @@ const operations: Readonly<Record<string, Operation>> = {
     (world) => Stream.runDrain(world.client.referrers(world.plain, world.small.manifest.digest))
   ),
   "delete a tag": source((world) => world.client.deleteTag(world.source, world.v1)),
+  "delete the first manifest": source((world) => world.client.deleteManifest(world.source, world.large.manifest.digest)),
+  "delete a manifest": source(
+    (world) => world.client.deleteManifest(world.source, note(world.large, "first").digest),
+    (world) => world.client.putManifest(world.source, note(world.large, "first"))
+  ),
+  "delete the only referrer, where there is no referrers API": plain(
+    (world) => world.client.deleteManifest(world.plain, note(world.small, "first").digest),
+    (world) => world.client.putManifest(world.plain, note(world.small, "first"))
+  ),
+  "check whether a deletion is allowed": source((world) => world.client.checkDelete(world.source)),
+  "set a tag that stands for what is expected": source(
+    (world) => TagUpdate.ensure(world.source, world.v1, note(world.large, "first"), { expected: world.large.manifest.digest }),
+    (world) => world.client.putManifest(world.source, note(world.large, "first"))
+  ),
+  "set a tag that stands for it already": source((world) => TagUpdate.ensure(world.source, world.v1, world.manifest)),
   "delete a blob": source((world) => world.client.deleteBlob(world.source, world.large.config.digest)),
   "check whether a push is allowed": target((world) => world.client.checkPush(world.target))
 }
