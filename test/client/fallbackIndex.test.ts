@@ -2,10 +2,11 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
 import * as Option from "effect/Option"
-import { makeManifestState } from "../../src/client/internal/manifestState.ts"
+import { learnReferrersApi, makeManifestState } from "../../src/client/internal/manifestState.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import {
   fallbackTag,
   image,
@@ -25,6 +26,24 @@ import {
 } from "../support/Referrers.ts"
 import * as Registries from "../support/Registries.ts"
 import * as ScriptedHttp from "../support/ScriptedHttp.ts"
+
+/** The API answers always the same. */
+const apiAnswers = (status: number, body = ""): RegistryOptions.Adjustment => ({
+  name: "the same for every subject",
+  before: ({ path }) =>
+    path.includes("/referrers/")
+      ? Option.some({ status, headers: { "Content-Type": MediaType.ociImageIndex }, body: new TextEncoder().encode(body) })
+      : Option.none()
+})
+
+/** Does not say by `OCI-Subject` that it lists referrers. */
+const silent: RegistryOptions.Adjustment = {
+  name: "no OCI-Subject",
+  after: (_request, _endpoint, response) => {
+    const { "OCI-Subject": _, ...headers } = response.headers
+    return { ...response, headers }
+  }
+}
 
 describe("pushing a referrer", () => {
   it.effect("verifies once that the registry lists referrers", () =>
@@ -76,6 +95,60 @@ describe("pushing a referrer", () => {
         )
       )
     )
+  )
+
+  for (const status of [403, 429, 500]) {
+    it.effect(`believes OCI-Subject where the API answers ${status}, and learns nothing`, () =>
+      Effect.gen(function* () {
+        const service = yield* registry
+        const state = makeManifestState()
+        expect((yield* ScriptedHttp.whileTimePasses(push(referrer("a"), state))).referrers).toBe("registry")
+        expect(yield* service.tags(repository.name)).toEqual([])
+        expect(state.referrersApi.size).toBe(0)
+      }).pipe(Effect.provide(registries({}, { adjustments: [apiAnswers(status)] })))
+    )
+  }
+
+  it.effect("believes a registry without OCI-Subject if its list says so, on whichever page", () =>
+    Effect.gen(function* () {
+      const service = yield* registry
+      for (const pageEntries of [100, 1]) {
+        yield* service.update((options) => ({ ...options, limits: { pageEntries } }))
+        const state = makeManifestState()
+        for (const name of ["a", "b", "c"]) expect((yield* push(referrer(`${name} of ${pageEntries}`), state)).referrers).toBe("registry")
+        expect(state.referrersApi.get("registry.test")?.supported).toBe(true)
+      }
+      expect(yield* service.tags(repository.name)).toEqual([])
+    }).pipe(Effect.provide(registries({}, { adjustments: [silent] })))
+  )
+
+  const emptyIndex = new TextDecoder().decode(Manifest.imageIndex({ manifests: [] }).bytes)
+
+  for (const [name, body] of [
+    ["an empty index", emptyIndex],
+    ["no JSON", "<html>"],
+    ["no index", "{}"]
+  ] as const) {
+    it.effect(`without OCI-Subject, and with ${name} at the API, enters it under the fall-back tag and learns nothing`, () =>
+      Effect.gen(function* () {
+        yield* registry
+        const state = makeManifestState()
+        // What was learned from a list that was read does not count either.
+        for (const known of [false, true]) {
+          if (known) yield* learnReferrersApi(state, "registry.test", true)
+          expect((yield* push(referrer(`${known}`), state)).referrers).toBe("fallback")
+          expect(state.referrersApi.size).toBe(known ? 1 : 0)
+        }
+        expect((yield* index).length).toBe(2)
+      }).pipe(Effect.provide(registries({}, { adjustments: [silent, apiAnswers(200, body)] })))
+    )
+  }
+
+  it.effect("without OCI-Subject, fails where the API does", () =>
+    Effect.gen(function* () {
+      yield* registry
+      expect((yield* Effect.flip(push(referrer("a"))))._tag).toBe("Denied")
+    }).pipe(Effect.provide(registries({}, { adjustments: [silent, apiAnswers(403)] })))
   )
 
   it.effect("keeps what else is in the index", () =>

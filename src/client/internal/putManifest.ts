@@ -15,6 +15,7 @@ import * as FallbackIndex from "./fallbackIndex.ts"
 import * as ManifestDigest from "./manifestDigest.ts"
 import type { ManifestState } from "./manifestState.ts"
 import { resolve } from "./manifests.ts"
+import { names } from "./referrers.ts"
 import * as ReferrersApi from "./referrersApi.ts"
 import { manifestPath, originOf, type Place, send } from "./repositoryRequest.ts"
 
@@ -159,19 +160,31 @@ const push = (
 }
 
 /**
- * Sees to it that the subject's referrers include this manifest. The registry's word in `OCI-Subject` is believed only once its API was
- * seen to answer (field: Amazon ECR sends the header without having the API; distribution-spec «Enabling the Referrers API»).
+ * Whether the registry lists the manifest. Its word in `OCI-Subject` is believed unless it turns out to have no API (field: Amazon ECR sends
+ * the header without having it; distribution-spec «Enabling the Referrers API»). Without the header, the list itself has to tell.
  */
+const isListed = (
+  place: Place,
+  state: ManifestState,
+  manifest: Manifest.Manifest,
+  subject: Digest.Digest,
+  claimed: boolean
+): Effect.Effect<boolean, PutManifestError> =>
+  claimed
+    ? Effect.orElseSucceed(ReferrersApi.supported(place, state, subject, manifestTags, scopes(place)), () => true)
+    : names(place, state, subject, ManifestDigest.knownBy(manifest), scopes(place))
+
+/** Sees to it that the subject's referrers include this manifest. */
 const enlist = Effect.fnUntraced(function* (
   place: Place,
   state: ManifestState,
   manifest: Manifest.Manifest,
   subject: Digest.Digest,
   options: PutManifestOptions,
-  listed: boolean
+  claimed: boolean
 ): Effect.fn.Return<PutManifestResult["referrers"], PutManifestError> {
-  if (options.referrers === "skip") return listed ? "registry" : "unlisted"
-  if (yield* ReferrersApi.supported(place, state, subject, manifestTags, scopes(place))) return "registry"
+  if (options.referrers === "skip") return claimed ? "registry" : "unlisted"
+  if (yield* isListed(place, state, manifest, subject, claimed)) return "registry"
   if (!place.transport.settings(place.repository.registry).referrersFallback) return "unlisted"
   yield* FallbackIndex.add(place, state, subject, Manifest.referrer(manifest), { scopes: scopes(place) })
   return "fallback"
@@ -197,10 +210,10 @@ export const putManifest: (
 ) {
   const place: Place = { transport, repository, operation: "putManifest" }
   const tags = new Set([...(options.tag === undefined ? [] : [options.tag]), ...(options.tags ?? [])])
-  const listed = yield* push(place, state, manifest, [...tags])
+  const claimed = yield* push(place, state, manifest, [...tags])
   const subject = Manifest.subject(manifest)
   return {
     descriptor: { ...manifest.descriptor, digest: ManifestDigest.knownBy(manifest) },
-    referrers: Option.isNone(subject) ? "none" : yield* enlist(place, state, manifest, subject.value.digest, options, listed)
+    referrers: Option.isNone(subject) ? "none" : yield* enlist(place, state, manifest, subject.value.digest, options, claimed)
   }
 })

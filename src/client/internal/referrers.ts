@@ -10,9 +10,9 @@ import type * as Reference from "../../model/Reference.ts"
 import { MalformedContent, MediaTypeMismatch } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import * as Pagination from "../Pagination.ts"
-import { type ListReferrersError, referrersTags } from "./errors.ts"
+import { type ListReferrersError, manifestTags, type PutManifestError, referrersTags } from "./errors.ts"
 import * as FallbackIndex from "./fallbackIndex.ts"
-import { type ManifestState, referrersApi } from "./manifestState.ts"
+import { learnReferrersApi, type ManifestState, referrersApi } from "./manifestState.ts"
 import { listLimitBytes, nextPage } from "./pages.ts"
 import * as ReferrersApi from "./referrersApi.ts"
 import { asUnsupported, originOf, type Place } from "./repositoryRequest.ts"
@@ -44,7 +44,7 @@ const readPage = Effect.fnUntraced(function* (
   response: RegistryTransport.TransportResponse,
   path: string,
   artifactType: string | undefined
-): Effect.fn.Return<Page, ListReferrersError> {
+): Effect.fn.Return<Page, RegistryTransport.TransportFailure | MalformedContent | MediaTypeMismatch> {
   const bytes = yield* response.bytes(listLimitBytes)
   const contentType = response.headers["content-type"]
   const index = yield* Effect.mapError(Manifest.decode(bytes, { contentType }), (error) =>
@@ -103,7 +103,8 @@ export const referrers = (
         const answer = yield* ReferrersApi.ask(place, cursor, referrersTags, { ...access(place), read })
         if (first) yield* ReferrersApi.learn(place, state, answer)
         const { response } = answer
-        const page = answer._tag === "Page" ? readPage(place, response, cursor, artifactType) : Effect.fail(answer.refusal)
+        const page: Effect.Effect<Page, ListReferrersError> =
+          answer._tag === "Page" ? readPage(place, response, cursor, artifactType) : Effect.fail(answer.refusal)
         if (response.mirror) return yield* Effect.catchAll(page, () => Effect.zipRight(response.passOver, from(undefined)))
         if (answer._tag === "Page" || !first) return yield* page
         return fallsBack ? undefined : yield* asUnsupported(answer.refusal)
@@ -120,4 +121,46 @@ export const referrers = (
       return true
     })
   })
+}
+
+/** A list is not searched any further. */
+const searchedPages = 10
+
+/**
+ * Whether the API names a manifest among the referrers of its subject. Only that proves that a registry which does not say so by
+ * `OCI-Subject` keeps a list: an index for every digest may be an empty one. What cannot be read names nothing.
+ *
+ * @internal
+ */
+export const names = (
+  place: Place,
+  state: ManifestState,
+  subject: Digest.Digest,
+  digest: Digest.Digest,
+  scopes: ReadonlyArray<string>
+): Effect.Effect<boolean, PutManifestError> => {
+  const { registry } = place.repository
+  const start = Pagination.Cursor.make(ReferrersApi.referrersPath(place, subject))
+
+  const fetch = Effect.fnUntraced(function* (cursor: Pagination.Cursor = start): Effect.fn.Return<Page, PutManifestError, Scope.Scope> {
+    const answer = yield* ReferrersApi.ask(place, cursor, manifestTags, { scopes })
+    if (answer._tag === "Page") return yield* readPage(place, answer.response, cursor, undefined)
+    if (cursor === start) yield* ReferrersApi.learn(place, state, answer)
+    return { items: [] }
+  }, Effect.scoped)
+
+  return Effect.gen(function* () {
+    if ((yield* referrersApi(state, registry)) === false) return false
+    const all = Pagination.stream(fetch, { start, maxPages: searchedPages })
+    const found = yield* Stream.runHead(Stream.filter(all, (entry) => entry.digest === digest))
+    if (Option.isSome(found)) yield* learnReferrersApi(state, registry, true)
+    return Option.isSome(found)
+  }).pipe(
+    Effect.catchTags({
+      LimitExceeded: () => Effect.succeed(false),
+      MalformedContent: () => Effect.succeed(false),
+      MediaTypeMismatch: () => Effect.succeed(false),
+      RedirectRefused: () => Effect.succeed(false)
+    })
+  )
 }
