@@ -1,5 +1,6 @@
 export * as Fault from "./Fault.ts"
 export * as FaultyHttp from "./FaultyHttp.ts"
+export * as FaultyServer from "./FaultyServer.ts"
 export * as MemoryRegistry from "./MemoryRegistry.ts"
 export * as Quirk from "./Quirk.ts"
 export * as Quirks from "./Quirks.ts"

@@ -77,9 +77,9 @@ describe("floors", () => {
     )
   })
 
-  it("Node modules are imported by node/, cli/ and the test registry only", () => {
+  it("Node modules are imported by node/, cli/ and the server of the test kit only", () => {
     const mayImport = (source: Source): boolean =>
-      source.floor === "node" || source.floor === "cli" || source.path.startsWith("src/testing/RegistryServer")
+      source.floor === "node" || source.floor === "cli" || source.path === "src/testing/internal/nodeServer.ts"
     assert.deepStrictEqual(
       offences((source) =>
         mayImport(source) ? [] : source.imports.filter((_) => isNodeModule(_) || _.startsWith("@effect/platform-node"))
