@@ -91,6 +91,8 @@ export const mirror = (url: string, options: Partial<Omit<Mirror, "url">> = {}):
  * - `anonymousMount`: mounts without `from` are tried; `mountOrigin`: `origin=` is sent along with a mount (Google only)
  * - `referrersFallback`: the fall-back tag is read and kept where the registry has no referrers API
  * - `trustedRealms`: hosts of token services that may change without being refused
+ * - `eagerCredentials`: a user and password, or a registry token, are sent before the registry asks for any: some greet everyone and then
+ *   hide what is private. They go where an answer to a challenge would go, and no further
  *
  * @since 0.1.0
  */
@@ -106,7 +108,8 @@ export const HostSettings = Schema.Struct({
   anonymousMount: Schema.Boolean,
   mountOrigin: Schema.Boolean,
   referrersFallback: Schema.Boolean,
-  trustedRealms: Schema.Array(Schema.String)
+  trustedRealms: Schema.Array(Schema.String),
+  eagerCredentials: Schema.Boolean
 })
 
 /** @since 0.1.0 */
@@ -124,7 +127,8 @@ export const defaults: HostSettings = {
   anonymousMount: false,
   mountOrigin: false,
   referrersFallback: true,
-  trustedRealms: []
+  trustedRealms: [],
+  eagerCredentials: false
 }
 
 /**

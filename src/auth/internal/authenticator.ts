@@ -28,9 +28,9 @@ export interface Need {
 
 /** Answers the challenges of one endpoint: a registry's origin or a mirror. @internal */
 export interface Authenticator {
-  /** Whether a challenge is known, so that there may be something to send before being asked. */
+  /** Whether there may be something to send before being asked: a challenge is known, or none is waited for. */
   readonly isAsked: () => boolean
-  /** The `Authorization` to send before being asked; none while no challenge is known. From the cache, or fetched. */
+  /** The `Authorization` to send before being asked; none while a challenge is waited for. From the cache, or fetched. */
   readonly authorize: (need: Need) => Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure>
   /**
    * What to send after a 401: remembers the challenges, forgets the rejected token and asks for the scopes that were missing. None when
@@ -61,6 +61,8 @@ export interface Options {
   readonly clientId?: string | undefined
   /** Hosts of token services that may be internal and need not stay the one seen first. */
   readonly trustedRealms?: ReadonlyArray<string> | undefined
+  /** Whether no challenge is waited for where the credentials need none to be sent. */
+  readonly eager?: boolean | undefined
   /** How names are looked up, instead of the resolver in the context. */
   readonly resolver?: RealmPolicy.Registry["resolver"]
 }
@@ -87,10 +89,18 @@ const scopesOf = (challenges: ReadonlyArray<Challenge.Challenge>) =>
 const sameHeader = (header: Redacted.Redacted, rejected: Option.Option<Redacted.Redacted>) =>
   Option.isSome(rejected) && Redacted.value(rejected.value) === Redacted.value(header)
 
+/** What credentials can say where nobody told how. */
+const unasked = (credentials: Credentials.Credentials): Option.Option<Redacted.Redacted> =>
+  Credentials.isRegistryToken(credentials)
+    ? Option.some(Redacted.make(`Bearer ${Redacted.value(credentials.token)}`))
+    : Option.fromNullable(Credentials.basicAuthorization(credentials))
+
 /** @internal */
 export const make = (options: Options): Effect.Effect<Authenticator> =>
   Effect.sync(() => {
     const { registry } = options
+    // Who asks for something else than is known here is not told a password.
+    const eager = options.eager === true && options.challenges.length === 0
     let known = options.challenges.filter(isSupported)
     const realmPolicy = RealmPolicy.make(options)
     const refreshTokens = Recent.make<Credentials.Credentials>(memory)
@@ -209,7 +219,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
         : Effect.map(fetchToken(need, challenge, scopes, credentials, answered), (token) => Option.some(AccessToken.authorization(token)))
 
     const authorize = (need: Need): Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure> => {
-      if (known.length === 0) return Effect.succeed(nothing)
+      if (known.length === 0) return eager ? Effect.map(credentialsFor(need), unasked) : Effect.succeed(nothing)
       return Effect.flatMap(credentialsFor(need), (credentials) => {
         const challenge = Challenge.select(known, credentials)
         return Option.isNone(challenge) ? Effect.succeed(nothing) : headerFor(need, challenge.value, scopesFor(need), credentials)
@@ -277,7 +287,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       return Option.filter(yield* headerFor(need, challenge.value, [], credentials), (header) => !sameHeader(header, rejected))
     })
 
-    return { isAsked: () => known.length > 0, authorize, answer, token }
+    return { isAsked: () => eager || known.length > 0, authorize, answer, token }
   })
 
 /**

@@ -150,6 +150,7 @@ const connect = Effect.fnUntraced(function* (environment: Environment, options: 
     wire,
     clientId,
     trustedRealms: options.settings.trustedRealms,
+    eager: options.settings.eagerCredentials,
     resolver
   })
   const connection: Connection = { origin, prefix: options.prefix, ping: answer, greeting, authenticator }
