@@ -7,7 +7,8 @@
  *
  * A mirror whose bytes are wrong is passed over for a while. As long as nothing was given out, the download begins again elsewhere: when the
  * length a mirror announces is not that of the descriptor, and when the blob is so small that it comes in one piece. Otherwise it fails, and
- * the next one does not ask that mirror.
+ * the next one does not ask that mirror. A mirror whose bodies break off twice in a row without one more byte is passed over too; the
+ * registry goes on where it stopped.
  *
  * @since 0.1.0
  */
@@ -18,19 +19,17 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TokenScope from "../auth/TokenScope.ts"
 import { foreignRefusal } from "../http/internal/addressPolicy.ts"
-import { parse as parseContentRange } from "../http/internal/contentRange.ts"
 import * as PullStream from "../http/internal/pullStream.ts"
 import * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
 import type * as Reference from "../model/Reference.ts"
-import { DigestMismatch, SizeMismatch, TransportError } from "../model/RegistryError.ts"
+import { DigestMismatch, SizeMismatch } from "../model/RegistryError.ts"
 import type * as RegistryTransport from "../transport/RegistryTransport.ts"
-import { waitAfter } from "./internal/backoff.ts"
-import { blobTags, type GetBlobError } from "./internal/errors.ts"
+import * as BlobBody from "./internal/blobBody.ts"
+import * as BlobRange from "./internal/blobRange.ts"
+import type { GetBlobError } from "./internal/errors.ts"
 import * as Request from "./internal/repositoryRequest.ts"
-import { skipping } from "./internal/skipping.ts"
 
 /**
  * - `maxResumes`: how often in a row a body may break without one more byte; as the retry policy has it when absent
@@ -54,91 +53,17 @@ export interface Range {
 type Transport = RegistryTransport.Service
 type Bytes = Chunk.Chunk<Uint8Array>
 
-interface Place extends Request.Place {
-  readonly digest: Digest.Digest
-}
-
-/** A body that goes on at `offset`, of a blob of `sizeBytes` if the registry told. */
-interface Opened {
-  readonly pull: PullStream.Pull<TransportError>
-  readonly sizeBytes: number | undefined
-  /** Says whether a later answer goes on with the same bytes. */
-  readonly etag: string | undefined
-  readonly response: RegistryTransport.TransportResponse
-}
-
-const broken = (response: RegistryTransport.TransportResponse, detail: string) =>
-  new TransportError({
-    registry: response.context.registry,
-    repository: response.context.repository,
-    operation: response.context.operation,
-    method: response.context.method,
-    url: response.context.url.replace(/[?#].*$/, ""),
-    reason: "protocol",
-    detail,
-    retryable: true
-  })
-
-/** Opens the blob at `offset`. Fails with `TransportError` when the answer does not fit what was asked. */
-const open = Effect.fnUntraced(function* (
-  scope: Scope.Scope,
-  place: Place,
-  path: string,
-  offset: number,
-  options: {
-    readonly end?: number | undefined
-    readonly etag?: string | undefined
-    readonly ranges?: boolean | undefined
-    readonly noMirrors?: boolean
-  }
-) {
-  const { end, etag } = options
-  const ranged = options.ranges !== false && (offset > 0 || end !== undefined)
-  const response = yield* place.transport.executeIn(scope, {
-    ...Request.originOf(place),
-    endpoint: "blob",
-    method: "GET",
-    path,
-    headers: {
-      ...(ranged ? { range: `bytes=${offset}-${end === undefined ? "" : end - 1}` } : {}),
-      ...(ranged && etag !== undefined ? { "if-range": etag } : {})
-    },
-    scopes: [TokenScope.pull(place.repository.name)],
-    read: options.noMirrors === true ? undefined : "pull",
-    priority: "bulk"
-  })
-  const tag = response.headers["etag"]
-  // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
-  const strong = tag?.startsWith("W/") === true ? undefined : tag
-  // The body of a refusal is left to `fail`, which reads what the registry says in it.
-  const from = (start: number, sizeBytes: number | undefined) =>
-    Effect.map(
-      PullStream.openIn(scope, response.body),
-      (pull): Opened => ({ pull: skipping(pull, offset - start), sizeBytes, etag: strong, response })
-    )
-  if (response.status === 200) return yield* from(0, Request.contentLength(response))
-  if (response.status === 206 && ranged) {
-    const range = parseContentRange(response.headers["content-range"] ?? "")
-    if (range === undefined || range.start > offset) return yield* broken(response, "the answer is not the range that was asked for")
-    return yield* from(range.start, range.total)
-  }
-  if (response.status === 206) return yield* broken(response, "a part was sent although the whole was asked for")
-  return yield* response.fail(blobTags)
-})
-
 /** The registry first, then the addresses of a non-distributable layer. */
-const sources = (place: Place, content: Descriptor.Descriptor | undefined, options: Options): ReadonlyArray<string> => {
+const sources = (
+  place: Request.Place,
+  digest: Digest.Digest,
+  content: Descriptor.Descriptor | undefined,
+  options: Options
+): ReadonlyArray<string> => {
   const plainHttp = place.transport.settings(place.repository.registry).scheme === "http"
   const foreign = options.foreignUrls === false ? [] : (content?.urls ?? [])
-  return [Request.blobPath(place, place.digest), ...foreign.filter((url) => foreignRefusal(url, plainHttp) === undefined)]
+  return [Request.blobPath(place, digest), ...foreign.filter((url) => foreignRefusal(url, plainHttp) === undefined)]
 }
-
-const isEmpty = (bytes: Uint8Array) => bytes.byteLength === 0
-
-/** Whoever writes them to a file would find that nothing was written. */
-const withoutEmpty = (chunk: Bytes): Bytes => (Chunk.some(chunk, isEmpty) ? Chunk.filter(chunk, (bytes) => !isEmpty(bytes)) : chunk)
-
-const rest = (fruitless: number) => (fruitless < 2 ? Effect.void : Effect.sleep(waitAfter(fruitless)))
 
 const download = (
   scope: Scope.Scope,
@@ -150,12 +75,12 @@ const download = (
   Effect.gen(function* () {
     const descriptor = typeof content === "string" ? undefined : content
     const digest = typeof content === "string" ? content : content.digest
-    const place: Place = { transport, repository, digest, operation: "getBlob" }
+    const place: Request.Place = { transport, repository, operation: "getBlob" }
     // A connection that is opened in the middle belongs to the same span.
     const context = yield* Effect.context<never>()
     let hasher = yield* Digest.hasher(Digest.algorithm(digest))
     const maxResumes = options.maxResumes ?? transport.retryPolicy.maxResumes
-    const candidates = sources(place, descriptor, options)
+    const candidates = sources(place, digest, descriptor, options)
 
     let sizeBytes = descriptor?.size
     let offset = 0
@@ -166,7 +91,10 @@ const download = (
     let fruitless = 0
     let givenOut = options.partial !== undefined
     let finished = false
+    let flowed = false
     let mirrorsLeft = transport.settings(repository.registry).mirrors.length
+    /** What was answered last. */
+    let answered: RegistryTransport.TransportResponse | undefined
     /** Whose bytes were hashed. */
     let mirrors: ReadonlyArray<RegistryTransport.TransportResponse> = []
     let current: { readonly reading: PullStream.Pull<GetBlobError>; readonly scope: Scope.CloseableScope } | undefined
@@ -190,20 +118,35 @@ const download = (
 
     const mismatch = (actual: number) => new SizeMismatch({ ...Request.originOf(place), expected: sizeBytes ?? actual, actual })
 
+    const reach = (child: Scope.Scope): Effect.Effect<BlobBody.Opened, GetBlobError> => {
+      const wanted = { offset, etag, ranges, mirrors: mirrorsLeft > 0 }
+      answered = undefined
+      return Effect.flatMap(BlobBody.ask(child, place, candidates[source] ?? Request.blobPath(place, digest), wanted), (response) => {
+        answered = response
+        return BlobBody.read(child, response, wanted)
+      })
+    }
+
     const connect: Effect.Effect<PullStream.Pull<GetBlobError>, GetBlobError> = Effect.gen(function* () {
       const child = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const how = { etag, ranges, noMirrors: mirrorsLeft <= 0 }
-      const exit = yield* Effect.exit(open(child, place, candidates[source] ?? Request.blobPath(place, digest), offset, how))
+      const exit = yield* Effect.exit(reach(child))
       if (Exit.isFailure(exit)) {
         yield* Effect.uninterruptible(Scope.close(child, exit))
+        if (answered?.mirror === true) {
+          // It answered something else than was asked for.
+          yield* answered.passOver
+          mirrorsLeft--
+          return yield* connect
+        }
         if (source + 1 >= candidates.length || offset > 0) return yield* Effect.failCause(exit.cause)
         source++
         return yield* connect
       }
       const opened = exit.value
       current = { reading: pullFrom(opened.pull), scope: child }
+      flowed = true
       etag = opened.etag
-      if (opened.response.mirror) mirrors = [...mirrors, opened.response]
+      if (answered?.mirror === true) mirrors = [...mirrors, answered]
       if (opened.sizeBytes !== undefined) {
         if (sizeBytes !== undefined && sizeBytes !== opened.sizeBytes) return yield* mismatch(opened.sizeBytes)
         sizeBytes = opened.sizeBytes
@@ -227,28 +170,48 @@ const download = (
         return yield* pull
       })
 
+    const finish = (): PullStream.Pull<GetBlobError> => {
+      finished = true
+      return Chunk.isEmpty(held) ? Effect.fail(Option.none()) : Effect.succeed(held)
+    }
+
     const ended: PullStream.Pull<GetBlobError> = Effect.suspend(() => {
       if (sizeBytes !== undefined && offset !== sizeBytes) return wrong(mismatch(offset))
       const actual = hasher.digest()
       if (actual !== digest) return wrong(new DigestMismatch({ ...Request.originOf(place), expected: digest, actual }))
-      finished = true
-      return Chunk.isEmpty(held) ? Effect.fail(Option.none()) : Effect.succeed(held)
+      return finish()
     })
+
+    /** Goes on at the registry itself, after a mirror whose bodies break. */
+    const leaveMirror = ({ passOver }: RegistryTransport.TransportResponse): PullStream.Pull<GetBlobError> =>
+      Effect.zipRight(
+        Effect.zipRight(closeCurrent, passOver),
+        Effect.suspend(() => {
+          mirrorsLeft = 0
+          fruitless = 0
+          etag = undefined
+          ranges = true
+          return pull
+        })
+      )
+
+    /** Where nobody told the length, the digest says that nothing is missing. */
+    const giveUp = (error: GetBlobError): PullStream.Pull<GetBlobError> =>
+      sizeBytes === undefined && offset > 0 && hasher.digest() === digest ? finish() : Effect.fail(Option.some(error))
 
     /** Goes on after a body that broke, as long as there is progress. */
     const resume = (error: GetBlobError): PullStream.Pull<GetBlobError> =>
       Effect.suspend(() => {
         fruitless++
-        // What answers with other ranges than asked for may still know the whole.
-        if (error._tag === "TransportError" && error.reason === "protocol") ranges = false
-        return fruitless > maxResumes
-          ? Effect.fail(Option.some(error))
-          : Effect.zipRight(closeCurrent, Effect.zipRight(rest(fruitless), pull))
+        if (answered?.mirror === true && (fruitless > 1 || fruitless > maxResumes)) return leaveMirror(answered)
+        // What answers with other ranges than asked for, or with none, may still know the whole.
+        if (BlobBody.refusesRange(error) || (error._tag === "TransportError" && error.reason === "protocol")) ranges = false
+        return fruitless > maxResumes ? giveUp(error) : Effect.zipRight(closeCurrent, Effect.zipRight(BlobBody.rest(fruitless), pull))
       })
 
     const accept = (received: Bytes): PullStream.Pull<GetBlobError> => {
       const before = offset
-      const chunk = withoutEmpty(received)
+      const chunk = BlobBody.withoutEmpty(received)
       for (const bytes of chunk) {
         hasher.update(bytes)
         offset += bytes.byteLength
@@ -263,22 +226,26 @@ const download = (
       return Effect.succeed(release)
     }
 
-    const pullFrom = (pull: Opened["pull"]): PullStream.Pull<GetBlobError> =>
+    const pullFrom = (pull: BlobBody.Opened["pull"]): PullStream.Pull<GetBlobError> =>
       Effect.matchEffect(pull, {
         onSuccess: accept,
         onFailure: (end) => {
           if (Option.isSome(end)) return resume(end.value)
           // A server may end a body early without breaking the connection.
-          if (sizeBytes !== undefined && offset < sizeBytes && fruitless < maxResumes) return resume(mismatch(offset))
-          return ended
+          const again = fruitless < maxResumes || answered?.mirror === true
+          return again && sizeBytes !== undefined && offset < sizeBytes ? resume(mismatch(offset)) : ended
         }
       })
 
     const isComplete = () => sizeBytes !== undefined && offset >= sizeBytes && offset > 0
 
     const unconnected = (error: GetBlobError): PullStream.Pull<GetBlobError> => {
-      if (error._tag === "TransportError" && offset > 0) return resume(error)
-      return error._tag === "SizeMismatch" ? wrong(error) : Effect.fail(Option.some(error))
+      if (error._tag === "SizeMismatch") return wrong(error)
+      if (offset === 0) return Effect.fail(Option.some(error))
+      if (answered !== undefined && BlobBody.toldSize(answered) === offset) return ended
+      // Before anything came, a refusal is meant for whoever asks.
+      const goesOn = error._tag === "TransportError" || BlobBody.refusesRange(error) || (flowed && BlobBody.refusesForNow(error))
+      return goesOn ? resume(error) : Effect.fail(Option.some(error))
     }
 
     const pull: PullStream.Pull<GetBlobError> = Effect.suspend(() => {
@@ -317,7 +284,8 @@ export const stream = (
 }
 
 /**
- * Some bytes of a blob, as the registry sends them: a part has no digest to verify. Broken bodies are gone on with.
+ * Some bytes of a blob, as the registry sends them: a part has no digest to verify. Broken bodies are gone on with, and so are those that
+ * end before the range does, or the blob.
  *
  * @since 0.1.0
  */
@@ -328,32 +296,10 @@ export const streamRange = (
   range: Range,
   options: Pick<Options, "maxResumes"> = {}
 ): Stream.Stream<Uint8Array, GetBlobError> => {
-  const place: Place = { transport, repository, digest, operation: "getBlobRange" }
-  const end = range.length === undefined ? undefined : range.offset + range.length
-  const from = (offset: number, fruitless: number): Stream.Stream<Uint8Array, GetBlobError> => {
-    if (end !== undefined && offset >= end) return Stream.empty
-    let reached = offset
-    const part = PullStream.make<GetBlobError>((scope) =>
-      Effect.map(open(scope, place, Request.blobPath(place, digest), offset, { end }), ({ pull }) => pull)
-    )
-    const counted = Stream.mapChunks(end === undefined ? part : takeBytes(part, end - offset), (received) => {
-      const chunk = withoutEmpty(received)
-      for (const bytes of chunk) reached += bytes.byteLength
-      return chunk
-    })
-    return Stream.catchAll(counted, (error) => {
-      const again = reached > offset ? 1 : fruitless + 1
-      if (error._tag !== "TransportError" || again > (options.maxResumes ?? transport.retryPolicy.maxResumes)) return Stream.fail(error)
-      return Stream.unwrap(Effect.as(rest(again), from(reached, again)))
-    })
-  }
-  return from(range.offset, 0)
+  const place: Request.Place = { transport, repository, operation: "getBlobRange" }
+  return BlobRange.stream(place, Request.blobPath(place, digest), {
+    start: range.offset,
+    end: range.length === undefined ? undefined : range.offset + range.length,
+    maxResumes: options.maxResumes ?? transport.retryPolicy.maxResumes
+  })
 }
-
-/** At most `count` bytes, should the registry send more than the range. */
-const takeBytes = <E>(self: Stream.Stream<Uint8Array, E>, count: number): Stream.Stream<Uint8Array, E> =>
-  self.pipe(
-    Stream.mapAccum(count, (left, bytes) => [left - bytes.byteLength, { bytes: bytes.subarray(0, Math.max(0, left)), left }] as const),
-    Stream.takeUntil(({ bytes, left }) => bytes.byteLength >= left),
-    Stream.map(({ bytes }) => bytes)
-  )

@@ -15,6 +15,7 @@ import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as Registries from "../support/Registries.ts"
+import { whileTimePasses } from "../support/ScriptedHttp.ts"
 
 const mirrors = ["one.test", "two.test"]
 const hosts = { "registry.test": {}, "one.test": {}, "two.test": {} }
@@ -222,4 +223,57 @@ describe("mirrors that serve something wrong", () => {
       }).pipe(Effect.provide(layer(at("one.test", /manifests\/sha256-/, fault))))
     )
   }
+
+  for (const [name, fault, times] of [
+    ["breaks off", Fault.cutResponseAt(20), 2],
+    ["ends early", Fault.endResponseAt(20), 2],
+    ["is not what was asked for", Fault.respond(206, { "content-range": "bytes 100-199/200" }, short), 1]
+  ] as const) {
+    // One byte more each time would be progress.
+    const again = Fault.custom("again", (exchange) =>
+      (exchange.request.headers["range"] === undefined || name === "is not what was asked for" ? fault : Fault.cutResponseAt(0)).apply(
+        exchange
+      )
+    )
+
+    it.effect(`a blob that ${name} again and again: the registry goes on, and the mirror is left alone for 30 s`, () =>
+      Effect.gen(function* () {
+        const { long: blob, read, registries } = yield* world
+        assert.isTrue((yield* whileTimePasses(read(blob), "1 millis")).equals(long))
+        assert.strictEqual((yield* registries.at("one.test").requestCounts)["GET blob"], times === 1 ? undefined : times)
+        assert.isTrue((yield* read(blob)).equals(long))
+        const faults = yield* FaultyHttp.FaultyHttp
+        assert.deepStrictEqual(yield* faults.counts, [times])
+      }).pipe(Effect.provide(layer(at("one.test", /blobs/, again))))
+    )
+
+    it.effect(`a part of a blob that ${name} again and again: the registry has its say`, () =>
+      Effect.gen(function* () {
+        const { client, long: blob, registries, repository } = yield* world
+        const reading = Stream.runCollect(client.getBlobRange(repository, blob.digest, { offset: 5, length: 50 }))
+        const got = Buffer.concat(Chunk.toReadonlyArray(yield* whileTimePasses(reading, "1 millis")))
+        assert.isTrue(got.equals(long.subarray(5, 55)))
+        assert.deepStrictEqual((yield* registries.at("registry.test").requests).filter(({ endpoint }) => endpoint === "blob").length, 1)
+      }).pipe(Effect.provide(layer(at("one.test", /blobs/, again))))
+    )
+  }
+
+  it.effect("a wrong byte before a mirror broke off: the next download goes elsewhere", () =>
+    Effect.gen(function* () {
+      const { asked, read, short: blob } = yield* world
+      assert.strictEqual((yield* Effect.flip(read(blob)))._tag, "DigestMismatch")
+      assert.deepStrictEqual(yield* read(blob), Buffer.from(short))
+      assert.deepStrictEqual(yield* asked, ["GET one.test", "GET two.test", "GET registry.test"])
+    }).pipe(
+      Effect.provide(
+        layer(
+          {
+            match: { host: "one.test", path: /blobs/, count: 1 },
+            fault: Fault.compose(Fault.cutResponseAt(20), Fault.corruptResponseAt(7))
+          },
+          at("one.test", /blobs/, Fault.respond(206))
+        )
+      )
+    )
+  )
 })
