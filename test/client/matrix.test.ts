@@ -52,8 +52,15 @@ const settle = Effect.fn("settle")(function* (profile: RegistryOptions.Options) 
     const index = json({ schemaVersion: 2, mediaType: MediaType.ociImageIndex, manifests: [signature] })
     yield* registry.seedManifest("acme/app", index, { tags: [Reference.referrersTag(image.manifest.digest)] })
   }
-  const near = yield* registry.seedBlob("acme/base", "near by")
-  const far = yield* registry.seedBlob("elsewhere/base", "far away")
+  /** A blob that a manifest of its repository names. */
+  const committed = Effect.fnUntraced(function* (name: string, content: string) {
+    const blob = yield* registry.seedBlob(name, content)
+    const config = yield* registry.seedBlob(name, "{}", { mediaType: MediaType.ociImageConfig })
+    yield* registry.seedManifest(name, Manifest.imageManifest({ config, layers: [blob] }).bytes)
+    return blob
+  })
+  const near = yield* committed("acme/base", "near by")
+  const far = yield* committed("elsewhere/base", "far away")
   const site: Site = { ...world, image, other, signature, near, far }
   return site
 })
