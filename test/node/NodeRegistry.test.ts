@@ -114,7 +114,8 @@ describe("NodeRegistry and FetchRegistry", () => {
       const tunnel = Http.createServer().on("connect", (_, downstream) => {
         const upstream = Net.connect(Number(new URL(server.origin).port), "127.0.0.1", () => {
           downstream.write("HTTP/1.1 200 Connection established\r\n\r\n")
-          upstream.pipe(downstream).pipe(upstream)
+          upstream.pipe(downstream)
+          downstream.pipe(upstream)
         })
         upstream.on("error", () => downstream.destroy())
         downstream.on("error", () => upstream.destroy())
