@@ -20,7 +20,7 @@ import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { type GetManifestError, manifestTags, type PutManifestError, putManifestTags } from "./internal/errors.ts"
 import * as ManifestDigest from "./internal/manifestDigest.ts"
 import { manifestLimitBytes } from "./internal/manifests.ts"
-import { acceptHeader, manifestPath, originOf, type Place, send } from "./internal/repositoryRequest.ts"
+import { acceptHeader, manifestPath, originOf, type Place, precondition, send, strongEtag } from "./internal/repositoryRequest.ts"
 
 /** The tag stands for something else than was expected, and was left alone. `absent`: for nothing. @since 0.1.0 */
 export class TagMoved extends Schema.TaggedError<TagMoved>("effect-oci/TagMoved")("TagMoved", {
@@ -36,12 +36,12 @@ export class TagMoved extends Schema.TaggedError<TagMoved>("effect-oci/TagMoved"
   }
 }
 
-/** @since 0.1.0 */
+/** Why `ensure` fails: the tag could not be looked at, could not be written, or was somebody else's. @since 0.1.0 */
 export type EnsureError = GetManifestError | PutManifestError | TagMoved
 
 /**
- * - `expected`: what the tag stands for now, `absent` when there is no such tag; whatever it is when not said, and then only an equal one is
- *   left alone
+ * - `expected`: what the tag has to stand for, or `absent` when there must be no such tag; when not said, whatever it stands for when it is
+ *   first looked at
  *
  * @since 0.1.0
  */
@@ -71,14 +71,12 @@ const look = Effect.fnUntraced(function* (
   })
   if (response.status === 404) return { digest: Option.none(), etag: undefined }
   if (response.status !== 200) return yield* response.fail(manifestTags)
-  const etag = response.headers["etag"]
-  // `If-Match` compares strongly, so a weak validator would never hold.
-  const strong = etag?.startsWith("W/") === true ? undefined : etag
+  const etag = strongEtag(response)
   const announced = ManifestDigest.announced(response.headers)
-  if (Option.isSome(announced)) return { digest: announced, etag: strong }
+  if (Option.isSome(announced)) return { digest: announced, etag }
   if (method === "HEAD") return yield* look(place, tag, "GET")
   const manifest = yield* ManifestDigest.readTagged(yield* response.bytes(manifestLimitBytes), response.headers, originOf(place))
-  return { digest: Option.some(ManifestDigest.knownBy(manifest)), etag: strong }
+  return { digest: Option.some(ManifestDigest.knownBy(manifest)), etag }
 }, Effect.scoped)
 
 /** False when the registry says that the tag is another by now. */
@@ -88,16 +86,11 @@ const set = Effect.fnUntraced(function* (
   manifest: Manifest.Manifest,
   current: Current
 ): Effect.fn.Return<boolean, PutManifestError, Scope.Scope> {
-  const condition: Readonly<Record<string, string>> = Option.isNone(current.digest)
-    ? { "if-none-match": "*" }
-    : current.etag === undefined
-      ? {}
-      : { "if-match": current.etag }
   const response = yield* send(place, {
     endpoint: "manifest",
     method: "PUT",
     path: manifestPath(place, tag),
-    headers: { ...condition, "content-type": manifest.mediaType },
+    headers: { ...precondition(Option.isSome(current.digest), current.etag), "content-type": manifest.mediaType },
     body: Body.uint8Array(manifest.bytes, manifest.mediaType),
     scopes: [TokenScope.push(place.repository.name)]
   })

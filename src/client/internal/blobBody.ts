@@ -83,9 +83,7 @@ export const read = Effect.fnUntraced(function* (
   response: Response,
   wanted: Wanted
 ): Effect.fn.Return<Opened, GetBlobError> {
-  const tag = response.headers["etag"]
-  // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
-  const etag = tag?.startsWith("W/") === true ? undefined : tag
+  const etag = Request.strongEtag(response)
   // The body of a refusal is left to `fail`, which reads what the registry says in it.
   const from = (start: number, end: number | undefined, sizeBytes: number | undefined) =>
     Effect.map(

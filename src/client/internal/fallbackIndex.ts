@@ -15,7 +15,7 @@ import { fallbackTags, type PutManifestError, putManifestTags } from "./errors.t
 import * as ManifestDigest from "./manifestDigest.ts"
 import { exclusively, type ManifestState } from "./manifestState.ts"
 import { manifestLimitBytes } from "./manifests.ts"
-import { acceptHeader, manifestPath, originOf, type Place, type Request, send } from "./repositoryRequest.ts"
+import { acceptHeader, manifestPath, originOf, type Place, precondition, type Request, send, strongEtag } from "./repositoryRequest.ts"
 
 // A registry without referrers API keeps the referrers of a manifest in an index under a tag made of its digest (distribution-spec
 // «Referrers Tag Schema»). Everyone who pushes a referrer rewrites that index, so an entry is only safe once it was seen in place, or
@@ -42,9 +42,6 @@ export type ReadError =
 /** There is no index. @internal */
 export const absent: Current = { index: Option.none(), etag: undefined }
 
-/** `If-Match` compares strongly, so a weak validator would never hold (RFC 9110, 13.1.1). */
-const strong = (etag: string | undefined): string | undefined => (etag?.startsWith("W/") === true ? undefined : etag)
-
 const indexIn = Effect.fnUntraced(function* (
   place: Place,
   response: RegistryTransport.TransportResponse
@@ -56,7 +53,7 @@ const indexIn = Effect.fnUntraced(function* (
   if (manifest._tag !== "ImageIndex" || manifest.mediaType !== MediaType.ociImageIndex) {
     return yield* new MediaTypeMismatch({ ...originOf(place), expected: MediaType.ociImageIndex, actual: manifest.mediaType })
   }
-  return { index: Option.some(manifest), etag: strong(response.headers["etag"]) }
+  return { index: Option.some(manifest), etag: strongEtag(response) }
 })
 
 /**
@@ -90,16 +87,11 @@ const write = Effect.fnUntraced(function* (
   index: Manifest.ImageIndex,
   { index: old, etag }: Current
 ): Effect.fn.Return<PutManifestError | undefined, PutManifestError, Scope.Scope> {
-  const condition: Readonly<Record<string, string>> = Option.isNone(old)
-    ? { "if-none-match": "*" }
-    : etag === undefined
-      ? {}
-      : { "if-match": etag }
   const response = yield* send(place, {
     endpoint: "manifest",
     method: "PUT",
     path: manifestPath(place, Reference.referrersTag(subject)),
-    headers: { ...condition, "content-type": index.mediaType },
+    headers: { ...precondition(Option.isSome(old), etag), "content-type": index.mediaType },
     body: Body.uint8Array(index.bytes, index.mediaType),
     scopes: access.scopes
   })

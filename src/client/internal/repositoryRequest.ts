@@ -50,6 +50,16 @@ export const contentLength = ({ headers }: RegistryTransport.TransportResponse):
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
+/** The `ETag` of an answer, if it promises the same bytes: preconditions and ranges take no weak one (RFC 9110, 13.1.1 and 13.1.5). @internal */
+export const strongEtag = ({ headers }: RegistryTransport.TransportResponse): string | undefined => {
+  const etag = headers["etag"]
+  return etag?.startsWith("W/") === true ? undefined : etag
+}
+
+/** What is replaced has to be there still, or not to be there; nothing is demanded of what came without an `ETag`. @internal */
+export const precondition = (isThere: boolean, etag: string | undefined): Readonly<Record<string, string>> =>
+  isThere ? (etag === undefined ? {} : { "if-match": etag }) : { "if-none-match": "*" }
+
 /** An `Accept` header; all manifest types unless told otherwise. @internal */
 export const acceptHeader = (mediaTypes: ReadonlyArray<string> | undefined): { readonly accept: string } => ({
   accept: mediaTypes === undefined ? MediaType.acceptManifestHeader : mediaTypes.join(", ")
