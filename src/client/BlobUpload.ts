@@ -7,8 +7,10 @@
  * @since 0.1.0
  */
 import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import type * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import * as PullStream from "../http/internal/pullStream.ts"
@@ -222,15 +224,19 @@ const goOn = Effect.fnUntraced(function* <E>({ transfer, descriptor, options }: 
   return { _tag: there ? ("Existed" as const) : ("Opened" as const) }
 })
 
-/** Tries with a blob that is there whether the registry mounts it from its own repository: then it will tell of others as well. */
+/**
+ * Tries with a blob that is there whether the registry mounts it from its own repository: then it will tell of others as well. Those wait
+ * for it.
+ */
 const learnOwnMounts = ({ descriptor, learned, repository, transfer }: Task<unknown>): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { registry } = repository
     if (learned.ownMounts.has(registry)) return Effect.void
-    learned.ownMounts.set(registry, "unknown")
+    const tells = Deferred.unsafeMake<boolean>(FiberId.none)
+    learned.ownMounts.set(registry, tells)
     return mount(transfer.slot.place().transport, repository, descriptor.digest, repository.name).pipe(
-      Effect.map((mounted) => learned.ownMounts.set(registry, mounted ? "yes" : "no")),
       Effect.onError(() => Effect.sync(() => learned.ownMounts.delete(registry))),
+      Effect.onExit((exit) => Deferred.succeed(tells, Exit.isSuccess(exit) && exit.value)),
       Effect.ignore
     )
   })

@@ -4,14 +4,17 @@ import * as DelayingProxy from "../support/DelayingProxy.ts"
 import type * as DockerRegistry from "../support/DockerRegistry.ts"
 import { type Image, layerBytes } from "./content.ts"
 import { foreign, withRegistry } from "./peers.ts"
-import { type Case, node, type Row, tool } from "./runs.ts"
+import { type Case, type Node, type Row, tool } from "./runs.ts"
 
 /** Where a copy comes from, and how late its target answers. */
 export interface Route {
+  readonly node: Node
   readonly source: DockerRegistry.Service
   readonly lateMillis: number
   /** The command as it is published. */
   readonly command: string
+  /** What a process has copied before its second copy. */
+  readonly first: Image
 }
 
 const peers = ["crane copy", "skopeo copy"]
@@ -25,7 +28,7 @@ const near = (host: string, lateMillis: number, use: (host: string) => Promise<R
         Effect.runPromise
       )
 
-export const copyCases = ({ command, lateMillis, source }: Route, image: Image): ReadonlyArray<Case> => {
+export const copyCases = ({ command, first, lateMillis, node, source }: Route, image: Image): ReadonlyArray<Case> => {
   const from = `${source.host}/${image.repository}:bench`
   const toTarget = (use: (host: string) => Promise<Row>) => () => withRegistry(({ host }) => near(host, lateMillis, use))
   const target = (host: string) => `${host}/${image.repository}:bench`
@@ -34,7 +37,9 @@ export const copyCases = ({ command, lateMillis, source }: Route, image: Image):
   const inProcess = (name: string) => toTarget((host) => node(name, { ...task, target: host }))
   // What a worker that runs for long sees: code that was compiled, connections that were not opened yet.
   const next = toTarget((target) =>
-    withRegistry(({ host, storage }) => node("our next copy", { ...task, target, first: { target: host, storage } }))
+    withRegistry(({ host, storage }) =>
+      node("our next copy", { ...task, target, first: { repository: first.repository, target: host, storage } })
+    )
   )
   return [
     { name: "undici and sha256", ...common, sample: inProcess("raw copy") },
@@ -57,7 +62,7 @@ export const copyCases = ({ command, lateMillis, source }: Route, image: Image):
 
 export const tags = 2000
 
-export const headCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArray<Case> => {
+export const headCases = (node: Node, registry: DockerRegistry.Service, image: Image): ReadonlyArray<Case> => {
   const one = (name: string): Case => ({
     name,
     bytes: 0,

@@ -3,8 +3,8 @@
  * plain HTTP server and real registries on this machine.
  *
  * Each sample is a process of its own and the first round is a warm-up; medians are printed, and the median of the ratios round by round.
- * Node's samples are timed from the first request to the last byte, code that is not compiled yet included; foreign tools from start to
- * exit, which adds some tens of milliseconds. What is not on PATH is left out.
+ * Node's samples are plain JavaScript in one file, timed from the first request to the last byte, cold code included; foreign tools from
+ * start to exit, which adds some tens of milliseconds. What is not on PATH is left out.
  */
 
 import { spawn } from "node:child_process"
@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { bundle } from "../../src/cli/bundle.ts"
+import * as Compiled from "../support/Compiled.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
@@ -21,7 +22,7 @@ import { type Blob, block, digestOf, fill, fillTags, type Image, layerBytes, wri
 import { copyCases, headCases, startCases, tags } from "./copies.ts"
 import { foreign, withFolder, withRegistry } from "./peers.ts"
 import { machine, table } from "./report.ts"
-import { type Case, node, runAll, tool } from "./runs.ts"
+import { type Case, type Node, node as nodeOf, runAll, tool } from "./runs.ts"
 import type { Task } from "./sample.ts"
 
 const { values } = parseArgs({
@@ -38,7 +39,7 @@ const generated: Blob = { digest: digestOf(mebibytes), size: mebibytes * block.l
 
 const layerOf = ({ layers: [layer] }: Image): Blob => layer ?? generated
 
-const plainCases = (origin: string): ReadonlyArray<Case> => {
+const plainCases = (node: Node, origin: string): ReadonlyArray<Case> => {
   const task: Task = { origin, mebibytes, ...generated, repository: "" }
   const one = (name: string, yardstick: string): Case => ({
     name,
@@ -55,7 +56,7 @@ const plainCases = (origin: string): ReadonlyArray<Case> => {
   ]
 }
 
-const pullCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArray<Case> => {
+const pullCases = (node: Node, registry: DockerRegistry.Service, image: Image): ReadonlyArray<Case> => {
   const common = { bytes: layerBytes(image), yardstick: ["raw pull, sha256"] }
   const task: Task = { origin: registry.origin, mebibytes, ...layerOf(image), repository: image.repository }
   const reference = `${registry.host}/${image.repository}`
@@ -82,7 +83,7 @@ const pullCases = (registry: DockerRegistry.Service, image: Image): ReadonlyArra
   ]
 }
 
-const pushCases = (image: Image): ReadonlyArray<Case> => {
+const pushCases = (node: Node, image: Image): ReadonlyArray<Case> => {
   const one = (name: string): Case => ({
     name,
     bytes: generated.size,
@@ -140,42 +141,44 @@ const filled = (registry: DockerRegistry.Service, name: string, count: number, m
 
 const toLate = " to a target that answers 30 ms late"
 
-const copies = Effect.gen(function* () {
-  const source = yield* DockerRegistry.make()
-  const command = Path.join(yield* Folder.temporary("bench-command"), "cli.mjs")
-  yield* Effect.promise(() => bundle(command))
-  const late = { source, command, lateMillis: 30 }
-  const near = { source, command, lateMillis: 0 }
-  const many = yield* filled(source, "many", 60, 1)
-  const ofMany = "copy of 60 layers of 1 MiB"
-  yield* measure(ofMany, copyCases(near, many))
-  yield* measure(`${ofMany}${toLate}`, copyCases(late, many))
-  const ofOne = `copy of one layer of ${mebibytes} MiB`
-  if (wanted(`${ofOne}${toLate}`)) {
-    const one = yield* filled(source, "one", 1, mebibytes)
-    yield* measure(ofOne, copyCases(near, one))
-    yield* measure(`${ofOne}${toLate}`, copyCases(late, one))
-  }
-  if (wanted("HEAD of tags")) {
-    yield* Effect.promise(() => fillTags(source.origin, many, tags))
-    yield* measure(`HEAD of tags, ${tags} of them`, headCases(source, many))
-  }
-  yield* measure("start of the command", startCases(command), Math.max(runs, 15))
-})
+const copies = (node: Node) =>
+  Effect.gen(function* () {
+    const source = yield* DockerRegistry.make()
+    const command = Path.join(yield* Folder.temporary("bench-command"), "cli.mjs")
+    yield* Effect.promise(() => bundle(command))
+    const many = yield* filled(source, "many", 60, 1)
+    const near = { node, source, command, first: many, lateMillis: 0 }
+    const late = { ...near, lateMillis: 30 }
+    const ofMany = "copy of 60 layers of 1 MiB"
+    yield* measure(ofMany, copyCases(near, many))
+    yield* measure(`${ofMany}${toLate}`, copyCases(late, many))
+    const ofOne = `copy of one layer of ${mebibytes} MiB`
+    if (wanted(`${ofOne}${toLate}`)) {
+      const one = yield* filled(source, "one", 1, mebibytes)
+      yield* measure(ofOne, copyCases(near, one))
+      yield* measure(`${ofOne}${toLate}`, copyCases(late, one))
+    }
+    if (wanted("HEAD of tags")) {
+      yield* Effect.promise(() => fillTags(source.origin, many, tags))
+      yield* measure(`HEAD of tags, ${tags} of them`, headCases(node, source, many))
+    }
+    yield* measure("start of the command", startCases(command), Math.max(runs, 15))
+  })
 
 const main = Effect.gen(function* () {
   console.log(machine())
+  const node = nodeOf(yield* Compiled.make("test/bench/sample.ts"))
   const { origin } = yield* plainServer
-  yield* measure(`plain server, ${mebibytes} MiB`, plainCases(origin))
+  yield* measure(`plain server, ${mebibytes} MiB`, plainCases(node, origin))
   if (!Program.has(DockerRegistry.program))
     return console.log(`\n${DockerRegistry.program} is not on PATH: nothing measured against a registry`)
   if (wanted("docker-registry: pull") || wanted("docker-registry: push")) {
     const registry = yield* DockerRegistry.make()
     const image = yield* filled(registry, "image", 1, mebibytes)
-    yield* measure(`docker-registry: pull of ${mebibytes} MiB`, pullCases(registry, image))
-    yield* measure(`docker-registry: push of ${mebibytes} MiB`, pushCases(image))
+    yield* measure(`docker-registry: pull of ${mebibytes} MiB`, pullCases(node, registry, image))
+    yield* measure(`docker-registry: push of ${mebibytes} MiB`, pushCases(node, image))
   }
-  yield* copies
+  yield* copies(node)
 })
 
 await Effect.runPromise(Effect.scoped(main))

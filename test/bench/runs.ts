@@ -1,7 +1,6 @@
 /** Running a case often enough, each time in a fresh process. */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import type { Sample, Task } from "./sample.ts"
 
 /** What a process took, seen from outside. */
@@ -60,13 +59,17 @@ export interface Row {
   readonly peakRssMiB: number | undefined
 }
 
-const sampleFile = fileURLToPath(new URL("./sample.ts", import.meta.url))
+/** A sample of a case of `sample.ts`. */
+export type Node = (name: string, task: Task) => Promise<Row>
 
-export const node = async (name: string, task: Task): Promise<Row> => {
-  const { output } = await finish(process.execPath, [...process.execArgv, sampleFile, name, JSON.stringify(task)], true)
-  const sample: Sample = JSON.parse(output)
-  return sample
-}
+/** `program`: `sample.ts` as it would be published. */
+export const node =
+  (program: string): Node =>
+  async (name, task) => {
+    const { output } = await finish(process.execPath, [program, name, JSON.stringify(task)], true)
+    const sample: Sample = JSON.parse(output)
+    return sample
+  }
 
 export const tool = async (command: string, ...args: ReadonlyArray<string>): Promise<Row> => {
   const { millis, peakRssMiB } = await finish(command, args, false)

@@ -30,8 +30,8 @@ export interface Task {
   readonly repository: string
   /** The registry to copy to. */
   readonly target?: string | undefined
-  /** Another registry that is copied to before the measured copy, and where it keeps what it got. */
-  readonly first?: { readonly target: string; readonly storage: string } | undefined
+  /** What is copied before the measured copy, to which registry, and where that keeps what it gets. */
+  readonly first?: { readonly repository: string; readonly target: string; readonly storage: string } | undefined
   /** How many tags the image has. */
   readonly tags?: number | undefined
 }
@@ -228,13 +228,10 @@ const cases: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
 const before: Readonly<Record<string, (task: Task) => Promise<unknown>>> = {
   "our next copy": async ({ first, ...task }) => {
     if (first === undefined) throw new Error("no registry to copy to first")
-    await copy({ ...task, target: first.target })
+    await copy({ ...task, repository: first.repository, target: first.target })
     await rm(first.storage, { recursive: true })
   }
 }
-
-// On by the runner of TypeScript sources; built code would not pay for translated stack traces either.
-process.setSourceMapsEnabled(false)
 
 const [name = "", task = "{}"] = process.argv.slice(2)
 const run = cases[name]

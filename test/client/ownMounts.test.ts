@@ -1,10 +1,14 @@
 /** Uploads that ask by the way whether the blob is there: `checkExists: "mount"`. */
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
+import * as TestClock from "effect/TestClock"
 import { memory as makeMemory } from "../../src/client/internal/uploadPlan.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import { eventually, settled } from "../support/Eventually.ts"
 import * as Registries from "../support/Registries.ts"
 import * as Uploads from "../support/Uploads.ts"
 import { bytesOf, lines, openUploads, put, repository } from "../support/Uploads.ts"
@@ -72,6 +76,22 @@ describe("uploads that ask by the way", () => {
     }).pipe(Effect.provide(Registries.layer()))
   )
 
+  it.effect("wait for the answer of a trial instead of asking", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/, count: 1 }, fault: Fault.delay("1 second") })
+      const memory = makeMemory()
+      const start = (length: number) => Effect.fork(put(bytesOf(length), bytesOf(length), { memory, checkExists: "mount" }))
+      const first = yield* start(100)
+      yield* eventually(Effect.map(lines, (all) => all.length === 3))
+      const second = yield* start(200)
+      yield* settled(Effect.map(lines, (all) => all.length))
+      expect((yield* lines).length).toBe(3)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.joinAll([first, second])
+      expect(yield* lines).toEqual(["HEAD 404", "POST 202", "PUT 201", "POST 201", "POST 202", "PUT 201"])
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
   it.effect("are not harmed by a trial that breaks, and try again with the next blob", () =>
     Effect.gen(function* () {
       yield* Uploads.setRules({ match: { method: "POST", query: /mount=/, count: 1 }, fault: Fault.reset })
@@ -85,7 +105,9 @@ describe("uploads that ask by the way", () => {
       const bytes = bytesOf(100)
       yield* registry.seedBlob("acme/base", bytes)
       const memory = makeMemory()
-      memory.ownMounts.set("registry.test", "yes")
+      const tells = yield* Deferred.make<boolean>()
+      yield* Deferred.succeed(tells, true)
+      memory.ownMounts.set("registry.test", tells)
       const { outcome } = yield* put(bytes, bytes, { memory, checkExists: "mount", mountFrom: ["acme/base"] })
       expect(outcome).toBe("mounted")
       expect(yield* lines).toEqual(["HEAD 404", "POST 201"])

@@ -1,3 +1,4 @@
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Digest from "../../model/Digest.ts"
@@ -59,18 +60,21 @@ function* mount(slot: Slot, settings: HostSettings, learned: Memory, digest: Dig
 /** How it is found out whether the blob is there; see `BlobUpload.Options.checkExists`. @internal */
 export type CheckExists = boolean | "mount"
 
-/** Opens the upload and learns by it whether the blob is there, if the registry is known to tell. */
+const tellsNothing = Effect.tap(Deferred.make<boolean>(), (tells) => Deferred.succeed(tells, false))
+
+/** Opens the upload and learns by it whether the blob is there, if the registry is known to tell; while it is tried, its answer is waited for. */
 function* openOrFind(slot: Slot, learned: Memory, digest: Digest.Digest) {
   const { mountFrom, repository } = slot.place()
   const { name, registry } = repository
-  if (mountFrom.length > 0 || learned.ownMounts.get(registry) !== "yes") return undefined
+  const tells = learned.ownMounts.get(registry)
+  if (mountFrom.length > 0 || tells === undefined || !(yield* Deferred.await(tells))) return undefined
   const tried = yield* Effect.either(slot.mount(digest, { from: name, retry: true }))
   if (Either.isRight(tried)) {
     const begun: Begun = { _tag: tried.right === "Created" ? "Existed" : "Opened" }
     return begun
   }
   if (passing.has(tried.left._tag)) return yield* tried.left
-  learned.ownMounts.set(registry, "no")
+  learned.ownMounts.set(registry, yield* tellsNothing)
   return undefined
 }
 

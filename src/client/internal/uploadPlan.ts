@@ -1,3 +1,4 @@
+import type * as Deferred from "effect/Deferred"
 import type { UploadPlan } from "../../transport/RegistryHosts.ts"
 import type { Company } from "./uploadSource.ts"
 
@@ -14,8 +15,8 @@ export interface Memory {
   readonly tooLargeChunk: Map<string, number>
   /** Mounts that were refused, as `registry from`. */
   readonly refusedMounts: Set<string>
-  /** Whether a registry mounts a blob from the very repository that holds it, and so tells by the way whether it is there. */
-  readonly ownMounts: Map<string, "unknown" | "yes" | "no">
+  /** Whether a registry mounts a blob from the very repository that holds it, and so tells by the way whether it is there; or is being tried. */
+  readonly ownMounts: Map<string, Deferred.Deferred<boolean>>
   /** The content that is being read. */
   readonly sources: Company
 }

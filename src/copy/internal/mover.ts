@@ -11,7 +11,7 @@ import * as Graph from "../Graph.ts"
 import * as Delivery from "./delivery.ts"
 import * as Embedded from "./embedded.ts"
 import * as Jobs from "./jobs.ts"
-import { locationKey, moving, type Run } from "./run.ts"
+import { expect, locationKey, moving, type Run } from "./run.ts"
 
 /**
  * Moves content from one place to another, or to several. What was moved once in a run is not moved again, and whoever needs the same
@@ -80,12 +80,14 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
 
   /** Not put together before it flies: there are far more ways through a graph than nodes in it. */
   const contents = (node: Graph.Node): Effect.Effect<void, E> =>
-    Effect.suspend(() =>
-      Effect.all([...blobsOf(run, node).map(pushBlob), ...node.children.map((child) => move(child, []))], {
+    Effect.suspend(() => {
+      const blobs = blobsOf(run, node)
+      expect(run, blobs.filter(({ digest }) => !flights.has(digest)).length)
+      return Effect.all([...blobs.map(pushBlob), ...node.children.map((child) => move(child, []))], {
         concurrency: "unbounded",
         discard: true
       })
-    )
+    })
 
   /** What this run believed to be in place is looked at again. */
   const forget = (node: Graph.Node): void => {

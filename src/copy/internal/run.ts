@@ -62,17 +62,20 @@ export const make = <E>(options: {
 /** So many more blobs than move at once are many. */
 const manyWaiting = 8
 
+/** Tells of blobs that are about to move: the first of them are to know already that there are many. @internal */
+export const expect = ({ crowd }: Pick<Run<never>, "crowd">, blobs: number): void => {
+  crowd.large ||= crowd.blobs + blobs - crowd.jobs >= manyWaiting
+}
+
 /** Moves a blob as one of the jobs, and counts it for as long as it moves or waits to. @internal */
-export const moving = <A, E, R>(
-  { crowd, jobs }: Pick<Run<never>, "crowd" | "jobs">,
-  move: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
+export const moving = <A, E, R>(run: Pick<Run<never>, "crowd" | "jobs">, move: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
+    const { crowd, jobs } = run
     const { leave, taken } = jobs.place()
     return Ending.between(
       () => {
+        expect(run, 1)
         crowd.blobs++
-        crowd.large ||= crowd.blobs - crowd.jobs >= manyWaiting
       },
       Effect.zipRight(taken, move),
       () => {
