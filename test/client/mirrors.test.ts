@@ -80,6 +80,19 @@ const strangeLists = [
 ] as const
 
 describe("mirrors that serve something wrong", () => {
+  it.effect.each([
+    ["that names its content holds anywhere", undefined, ["GET one.test", "GET one.test"]],
+    ["that does not is shown to the registry alone", "v1", ["GET one.test", "GET registry.test"]]
+  ] as const)("an ETag %s", ([, etag, hostsAsked]) => {
+    const rules = etag === undefined ? [] : [at("one.test", /manifests/, Fault.changeHeaders({ etag: `"${etag}"` }))]
+    return Effect.gen(function* () {
+      const { asked, byTag, client } = yield* world
+      const known = yield* client.getManifest(byTag)
+      assert.strictEqual(yield* client.getManifest(byTag, { known }), known)
+      assert.deepStrictEqual(yield* asked, [...hostsAsked])
+    }).pipe(Effect.provide(layer(...rules)))
+  })
+
   for (const [name, fault] of [
     ["another byte", Fault.corruptResponseAt(7)],
     ["no JSON", Fault.respond(200, { "content-type": "text/html" }, "<html>log in</html>")],

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as ManifestCache from "../../src/client/ManifestCache.ts"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as TagUpdate from "../../src/client/TagUpdate.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
@@ -91,7 +92,8 @@ const makeWorld = Effect.gen(function* () {
   const others = yield* Effect.forEach([places.second, places.third], RemoteRepository.make)
   const manifest = yield* Manifest.decode(large.bytes)
   const smallManifest = yield* Manifest.decode(small.bytes)
-  return { registries, client, transport, ...places, v1, tags, large, small, from, to, others, manifest, smallManifest }
+  const cached = ManifestCache.make(client)
+  return { registries, client, cached, transport, ...places, v1, tags, large, small, from, to, others, manifest, smallManifest }
 })
 
 type World = Effect.Effect.Success<typeof makeWorld>
@@ -166,6 +168,14 @@ const operations: Readonly<Record<string, Operation>> = {
   "resolve a tag or a digest": source((world) => world.client.resolve(v1Of(world.source, world))),
   "get a manifest by tag or digest": source((world) =>
     world.client.getManifest(Reference.withDigest(world.source, world.large.manifest.digest))
+  ),
+  "get a manifest by its tag again, with `ManifestCache`": source(
+    (world) => world.cached.getManifest(v1Of(world.source, world)),
+    (world) => world.cached.getManifest(v1Of(world.source, world))
+  ),
+  "get a manifest by its digest again, with `ManifestCache`": source(
+    (world) => world.cached.getManifest(Reference.withDigest(world.source, world.large.manifest.digest)),
+    (world) => world.cached.getManifest(v1Of(world.source, world))
   ),
   "get an image through an index": source((world) => Image.fetch(world.from, "multi"), seedIndex),
   "ask whether a manifest is there": source((world) => world.client.manifestExists(v1Of(world.source, world))),

@@ -1,5 +1,6 @@
 /**
- * A map that holds what was used last: when it is full, the entry not used for the longest time goes.
+ * A map that holds what was used last: when it is full, the entries not used for the longest time go. `weigh` tells how much of the capacity an
+ * entry takes, 1 unless given; what is heavier than all of it is not kept.
  *
  * @internal
  */
@@ -12,26 +13,35 @@ export interface Recent<V> {
 }
 
 /** @internal */
-export const make = <V>(capacity: number): Recent<V> => {
+export const make = <V>(capacity: number, weigh: (value: V) => number = () => 1): Recent<V> => {
   const map = new Map<string, V>()
-  const set = (name: string, value: V): void => {
+  let weight = 0
+  const remove = (name: string): void => {
+    const value = map.get(name)
+    if (value === undefined) return
     map.delete(name)
+    weight -= weigh(value)
+  }
+  const set = (name: string, value: V): void => {
+    remove(name)
     map.set(name, value)
+    weight += weigh(value)
     for (const oldest of map.keys()) {
-      if (map.size <= capacity) break
-      map.delete(oldest)
+      if (weight <= capacity) break
+      remove(oldest)
     }
   }
   return {
     get: (name) => {
       const value = map.get(name)
-      if (value !== undefined) set(name, value)
+      if (value !== undefined) {
+        map.delete(name)
+        map.set(name, value)
+      }
       return value
     },
     set,
-    delete: (name) => {
-      map.delete(name)
-    },
+    delete: remove,
     entries: () => map
   }
 }

@@ -11,7 +11,7 @@ import { DigestMismatch } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { type GetManifestError, type ManifestExistsError, manifestTags, type ResolveError } from "./errors.ts"
 import * as ManifestDigest from "./manifestDigest.ts"
-import { acceptHeader, manifestPath, originOf, type Place, send } from "./repositoryRequest.ts"
+import { acceptHeader, manifestPath, originOf, type Place, send, strongEtag } from "./repositoryRequest.ts"
 
 /** @since 0.1.0 */
 export interface ResolveOptions {
@@ -23,6 +23,11 @@ export interface ResolveOptions {
 export interface GetManifestOptions extends ResolveOptions {
   /** The longest manifest that is read, default 4 MiB, which every registry accepts (distribution-spec «Pushing Manifests»). */
   readonly maxBytes?: number | undefined
+  /**
+   * What the reference stood for when it was last read: the very same value comes back if it still does, and then, from a registry that knows
+   * conditions, without a body (`If-None-Match` with the `ETag` it came with; RFC 9110, 13.1.2).
+   */
+  readonly known?: Manifest.Manifest | undefined
 }
 
 /** Manifests longer than this are refused unless the caller allows more. @internal */
@@ -33,6 +38,8 @@ type Answer = Effect.Effect<RegistryTransport.TransportResponse, RegistryTranspo
 interface AskOptions extends ResolveOptions {
   /** The registry alone is asked. */
   readonly noMirrors?: boolean | undefined
+  /** The answer is wanted only if it is another than this stands for. */
+  readonly unless?: string | undefined
 }
 
 const ask = (place: Place, method: "GET" | "HEAD", reference: Reference.Reference, options: AskOptions): Answer =>
@@ -40,7 +47,7 @@ const ask = (place: Place, method: "GET" | "HEAD", reference: Reference.Referenc
     endpoint: "manifest",
     method,
     path: manifestPath(place, reference.identifier),
-    headers: acceptHeader(options.accept),
+    headers: { ...acceptHeader(options.accept), ...(options.unless === undefined ? {} : { "if-none-match": options.unless }) },
     scopes: [TokenScope.pull(place.repository.name)],
     read: options.noMirrors === true ? undefined : reference.digest === undefined ? "resolve" : "pull"
   })
@@ -113,21 +120,48 @@ const read = Effect.fnUntraced(function* (
 /** A digest that cannot be computed here is nobody's fault. */
 const isOfMirror = (error: GetManifestError): boolean => error._tag !== "InvalidDigest"
 
-/** A mirror that serves something wrong, or breaks off, is passed over for the next one, and after the last the registry has its say. */
+/** The `ETag`s that manifests came with, for who asks whether they are still there. */
+const etags = new WeakMap<Manifest.Manifest, string>()
+
+/** Another host may mean something else by an `ETag` that does not name the content. */
+const namesContent = (etag: string, manifest: Manifest.Manifest): boolean => etag.includes(manifest.digest)
+
+/** Whether a 304 speaks of what is known. */
+const isStill = (known: Manifest.Manifest, headers: RegistryTransport.TransportResponse["headers"]): boolean =>
+  Option.match(ManifestDigest.announced(headers), {
+    onNone: () => true,
+    onSome: (told) => !differ(ManifestDigest.knownBy(known), told)
+  })
+
+/**
+ * What is known is asked for on the condition that it is another by now. A mirror that serves something wrong, or breaks off, is passed over
+ * for the next one, and after the last the registry has its say.
+ */
 const fetch = (
   place: Place,
   reference: Reference.Reference,
   options: GetManifestOptions
 ): Effect.Effect<Manifest.Manifest, GetManifestError> => {
-  const from = (mirrors: number): Effect.Effect<Manifest.Manifest, GetManifestError> =>
+  const from = (mirrors: number, known: Manifest.Manifest | undefined): Effect.Effect<Manifest.Manifest, GetManifestError> =>
     Effect.gen(function* () {
-      const response = yield* ask(place, "GET", reference, { ...options, noMirrors: mirrors === 0 })
+      const unless = known && etags.get(known)
+      const noMirrors = mirrors === 0 || (known !== undefined && unless !== undefined && !namesContent(unless, known))
+      const response = yield* ask(place, "GET", reference, { ...options, noMirrors, unless })
+      if (response.status === 304 && known !== undefined) {
+        yield* response.discard
+        return isStill(known, response.headers) ? Effect.succeed(known) : from(mirrors, undefined)
+      }
       if (response.status !== 200) return yield* response.fail(manifestTags)
-      const reading = read(place, response, reference, options)
+      const etag = strongEtag(response)
+      const reading = Effect.map(read(place, response, reference, options), (manifest) => {
+        const same = known?.digest === manifest.digest ? known : manifest
+        if (etag !== undefined) etags.set(same, etag)
+        return same
+      })
       if (!response.mirror) return reading
-      return Effect.catchIf(reading, isOfMirror, () => Effect.zipRight(response.passOver, from(mirrors - 1)))
+      return Effect.catchIf(reading, isOfMirror, () => Effect.zipRight(response.passOver, from(mirrors - 1, known)))
     }).pipe(Effect.flatten, Effect.scoped)
-  return from(place.transport.settings(place.repository.registry).mirrors.length)
+  return from(place.transport.settings(place.repository.registry).mirrors.length, options.known)
 }
 
 const placeOf = (transport: RegistryTransport.Service, reference: Reference.Reference, operation: string): Place => ({

@@ -1,0 +1,200 @@
+/**
+ * A client that asks less: what it was told is remembered, equal questions at the same time are asked once, and what may have changed is
+ * asked for with a condition (RFC 9110, 13.1.2), so that an unchanged manifest costs an answer without a body.
+ *
+ * ```ts
+ * const Registry = Layer.provideMerge(ManifestCache.layer({ freshFor: "30 seconds" }), NodeRegistry.layer)
+ * ```
+ *
+ * A manifest asked for by its digest is what it is for ever: once read it is not asked for again, so that nobody hears of it when it is
+ * deleted by others. All else is asked for each time, unless `freshFor` says otherwise. What is written or deleted through the client is
+ * never answered from before.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Recent from "../auth/internal/recent.ts"
+import * as SingleFlight from "../auth/internal/singleFlight.ts"
+import type * as Descriptor from "../model/Descriptor.ts"
+import type * as Digest from "../model/Digest.ts"
+import type * as Manifest from "../model/Manifest.ts"
+import type * as Reference from "../model/Reference.ts"
+import * as RegistryClient from "./RegistryClient.ts"
+
+/**
+ * - `freshFor`: how long an answer holds without asking again: what a tag stands for, that a manifest or blob is there; not at all by default.
+ *   That something is not there is never remembered
+ * - `maxBytes`: how much of manifests is kept, 16 MiB by default; those not used for the longest time go first
+ * - `maxRepositories`: of how many repositories answers are kept, 1000 by default
+ *
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly freshFor?: Duration.DurationInput | undefined
+  readonly maxBytes?: number | undefined
+  readonly maxRepositories?: number | undefined
+}
+
+/** Answers that are kept of each repository and kind of question. */
+const maxAnswers = 1000
+
+/** Questions of one kind about one repository. */
+interface Questions<A> {
+  readonly flights: SingleFlight.SingleFlight<A>
+  readonly answers: Recent.Recent<{ readonly value: A; readonly at: number }>
+}
+
+const questions = <A>(): Questions<A> => ({ flights: SingleFlight.make(), answers: Recent.make(maxAnswers) })
+
+/** Forgotten as a whole when something is written: what is still under way answers those who asked before, and is not kept. */
+const manifestQuestions = () => ({
+  stands: questions<Descriptor.Descriptor>(),
+  reads: SingleFlight.make<Manifest.Manifest>(),
+  exists: questions<boolean>()
+})
+
+const blobQuestions = () => ({ heads: questions<Descriptor.Descriptor>(), exists: questions<boolean>() })
+
+/** A client that asks this one, and less. @since 0.1.0 */
+export const make = (client: RegistryClient.Service, options: Options = {}): RegistryClient.Service => {
+  const freshMillis = Duration.toMillis(options.freshFor ?? 0)
+  const maxRepositories = options.maxRepositories ?? 1000
+  const aboutManifests = Recent.make<ReturnType<typeof manifestQuestions>>(maxRepositories)
+  const aboutBlobs = Recent.make<ReturnType<typeof blobQuestions>>(maxRepositories)
+  const contents = Recent.make<Manifest.Manifest>(options.maxBytes ?? 16 * 1024 * 1024, ({ size }) => size)
+
+  const within = <A>(all: Recent.Recent<A>, repository: Reference.Repository, none: () => A): A => {
+    const name = String(repository)
+    const known = all.get(name)
+    if (known !== undefined) return known
+    const fresh = none()
+    all.set(name, fresh)
+    return fresh
+  }
+  const manifestsOf = (repository: Reference.Repository) => within(aboutManifests, repository, manifestQuestions)
+  const blobsOf = (repository: Reference.Repository) => within(aboutBlobs, repository, blobQuestions)
+
+  const remembered = <A>({ answers }: Questions<A>, name: string): Effect.Effect<A | undefined> =>
+    freshMillis === 0
+      ? Effect.succeed(undefined)
+      : Effect.map(Clock.currentTimeMillis, (now) => {
+          const answer = answers.get(name)
+          return answer !== undefined && now - answer.at < freshMillis ? answer.value : undefined
+        })
+
+  const remember = <A>({ answers }: Questions<A>, name: string, value: A): Effect.Effect<void> =>
+    Effect.map(Clock.currentTimeMillis, (at) => answers.set(name, { value, at }))
+
+  const ask = <A, E>(about: Questions<A>, name: string, question: Effect.Effect<A, E>, isKept: (value: A) => boolean) =>
+    Effect.flatMap(remembered(about, name), (answer) =>
+      answer !== undefined
+        ? Effect.succeed(answer)
+        : about.flights.run(
+            name,
+            Effect.tap(question, (value) => (isKept(value) ? remember(about, name, value) : Effect.void))
+          )
+    )
+
+  const contentKey = (repository: Reference.Repository, digest: Digest.Digest) => `${repository}@${digest}`
+
+  const contentOf = (repository: Reference.Repository, digest: Digest.Digest, maxBytes = Number.POSITIVE_INFINITY) => {
+    const content = contents.get(contentKey(repository, digest))
+    return content !== undefined && content.size <= maxBytes ? content : undefined
+  }
+
+  /** Unless it was forgotten meanwhile. Schema 1 is not kept: registries disagree on what it is called. */
+  const keep = (
+    about: ReturnType<typeof manifestQuestions>,
+    { identifier, repository }: Reference.Reference,
+    manifest: Manifest.Manifest
+  ) =>
+    Effect.suspend(() => {
+      if (manifest._tag === "Schema1Manifest" || aboutManifests.get(String(repository)) !== about) return Effect.void
+      contents.set(contentKey(repository, manifest.digest), manifest)
+      return remember(about.stands, identifier, manifest.descriptor)
+    })
+
+  const resolve: RegistryClient.Service["resolve"] = (reference, wanted) =>
+    Effect.suspend(() => {
+      if (wanted?.accept !== undefined) return client.resolve(reference, wanted)
+      return ask(manifestsOf(reference.repository).stands, reference.identifier, client.resolve(reference), () => true)
+    })
+
+  const getManifest: RegistryClient.Service["getManifest"] = (reference, wanted = {}) =>
+    Effect.suspend(() => {
+      if (wanted.accept !== undefined) return client.getManifest(reference, wanted)
+      const { digest, identifier, repository } = reference
+      const { maxBytes } = wanted
+      const known = digest === undefined ? undefined : contentOf(repository, digest, maxBytes)
+      if (known !== undefined) return Effect.succeed(known)
+      const about = manifestsOf(repository)
+      const before = (stands: Descriptor.Descriptor | undefined) => stands && contentOf(repository, stands.digest, maxBytes)
+      const read = Effect.suspend(() =>
+        client.getManifest(reference, { known: before(about.stands.answers.get(identifier)?.value), ...wanted })
+      )
+      const kept = Effect.tap(read, (manifest) => keep(about, reference, manifest))
+      return Effect.flatMap(remembered(about.stands, identifier), (stands) => {
+        const manifest = before(stands)
+        return manifest === undefined ? about.reads.run(`${identifier} ${maxBytes ?? ""}`, kept) : Effect.succeed(manifest)
+      })
+    })
+
+  const manifestExists: RegistryClient.Service["manifestExists"] = (reference) =>
+    Effect.suspend(() => {
+      const { exists, stands } = manifestsOf(reference.repository)
+      return Effect.flatMap(remembered(stands, reference.identifier), (known) =>
+        known === undefined
+          ? ask(exists, reference.identifier, client.manifestExists(reference), (isThere) => isThere)
+          : Effect.succeed(true)
+      )
+    })
+
+  const headBlob: RegistryClient.Service["headBlob"] = (repository, digest) =>
+    Effect.suspend(() => ask(blobsOf(repository).heads, digest, client.headBlob(repository, digest), () => true))
+
+  const blobExists: RegistryClient.Service["blobExists"] = (repository, digest) =>
+    Effect.suspend(() => {
+      const { exists, heads } = blobsOf(repository)
+      return Effect.flatMap(remembered(heads, digest), (known) =>
+        known === undefined ? ask(exists, digest, client.blobExists(repository, digest), (isThere) => isThere) : Effect.succeed(true)
+      )
+    })
+
+  /** Also what failed may have been done. */
+  const forgetting =
+    (repository: Reference.Repository, all: { readonly delete: (name: string) => void }) =>
+    <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.ensuring(
+        write,
+        Effect.sync(() => all.delete(String(repository)))
+      )
+
+  return {
+    ...client,
+    resolve,
+    getManifest,
+    manifestExists,
+    headBlob,
+    blobExists,
+    putManifest: (repository, ...rest) => forgetting(repository, aboutManifests)(client.putManifest(repository, ...rest)),
+    deleteManifest: (repository, digest, wanted) =>
+      client
+        .deleteManifest(repository, digest, wanted)
+        .pipe(forgetting(repository, aboutManifests), Effect.ensuring(Effect.sync(() => contents.delete(contentKey(repository, digest))))),
+    deleteTag: (repository, tag) => forgetting(repository, aboutManifests)(client.deleteTag(repository, tag)),
+    putBlob: (repository, ...rest) => forgetting(repository, aboutBlobs)(client.putBlob(repository, ...rest)),
+    putBlobStream: (repository, ...rest) => forgetting(repository, aboutBlobs)(client.putBlobStream(repository, ...rest)),
+    mountBlob: (repository, ...rest) => forgetting(repository, aboutBlobs)(client.mountBlob(repository, ...rest)),
+    deleteBlob: (repository, digest) => forgetting(repository, aboutBlobs)(client.deleteBlob(repository, digest))
+  }
+}
+
+/** {@link make} in the place of the client it stands on. @since 0.1.0 */
+export const layer = (options: Options = {}): Layer.Layer<RegistryClient.RegistryClient, never, RegistryClient.RegistryClient> =>
+  Layer.effect(
+    RegistryClient.RegistryClient,
+    Effect.map(RegistryClient.RegistryClient, (client) => make(client, options))
+  )
