@@ -4,6 +4,8 @@ import * as Options from "@effect/cli/Options"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as TagSelection from "../client/TagSelection.ts"
 import * as Platform from "../model/Platform.ts"
 import * as Reference from "../model/Reference.ts"
 import * as UsageError from "./usageError.ts"
@@ -86,9 +88,80 @@ export const transfer = {
   quiet
 }
 
-export const allTags = Options.boolean("all-tags").pipe(
-  Options.withAlias("a"),
-  Options.withDescription("Every tag of the source; neither side may name one then.")
+const selecting = {
+  glob: Options.text("glob").pipe(
+    Options.withPseudoName("pattern"),
+    Options.repeated,
+    Options.withDescription("Tags like this pattern, such as 1.*-alpine; * is any text, ? one character. Repeated: like any of them.")
+  ),
+  exclude: Options.text("exclude").pipe(
+    Options.withPseudoName("pattern"),
+    Options.repeated,
+    Options.withDescription("No tags like this pattern; may be repeated.")
+  ),
+  regex: Options.text("regex").pipe(
+    Options.withPseudoName("expression"),
+    Options.optional,
+    Options.withDescription("Tags in which this regular expression is found.")
+  ),
+  semver: Options.text("semver").pipe(
+    Options.withPseudoName("range"),
+    Options.optional,
+    Options.withDescription('Tags that are versions in this range, such as "^1.4" or ">=1.2 <2".')
+  ),
+  prereleases: Options.boolean("prereleases").pipe(
+    Options.withDescription("Also 1.4.2-rc.1 and the like, where --semver names no such version.")
+  ),
+  latest: Options.integer("latest").pipe(
+    Options.withPseudoName("count"),
+    Options.optional,
+    Options.withDescription("At most so many, the highest versions first.")
+  )
+}
+
+const parseRegex = (text: string) =>
+  Effect.try({ try: () => new RegExp(text), catch: () => UsageError.make(`--regex ${text}: it is no regular expression`) })
+
+interface Selecting {
+  readonly glob: ReadonlyArray<string>
+  readonly exclude: ReadonlyArray<string>
+  readonly regex: Option.Option<string>
+  readonly semver: Option.Option<string>
+  readonly prereleases: boolean
+  readonly latest: Option.Option<number>
+}
+
+const selectionOf = Effect.fnUntraced(function* ({ glob, exclude, prereleases, ...rest }: Selecting) {
+  const selection: TagSelection.Selection = {
+    glob: glob.length === 0 ? undefined : glob,
+    exclude: exclude.length === 0 ? undefined : exclude,
+    regex: Option.getOrUndefined(yield* Effect.transposeMapOption(rest.regex, parseRegex)),
+    semver: Option.getOrUndefined(rest.semver),
+    prereleases,
+    latest: Option.getOrUndefined(rest.latest)
+  }
+  yield* orUsage(TagSelection.check(selection))
+  return selection
+})
+
+/** Which tags of a place. */
+export const selection = Options.all(selecting).pipe(Options.mapEffect(selectionOf))
+
+const isSelective = ({ prereleases, ...rest }: TagSelection.Selection): boolean =>
+  prereleases === true || Object.values(rest).some((value) => value !== undefined)
+
+/** Which tags of the source, when it is not one image. */
+export const allTags = Options.all({
+  wanted: Options.boolean("all-tags").pipe(
+    Options.withAlias("a"),
+    Options.withDescription("Every tag of the source, or those that the options for tags select; neither side may name one then.")
+  ),
+  selection
+}).pipe(
+  Options.mapEffect(({ selection, wanted }) => {
+    if (wanted) return Effect.succeed(selection)
+    return isSelective(selection) ? UsageError.fail("options that select tags go with --all-tags") : Effect.succeed(undefined)
+  })
 )
 
 const forms = "registry/repository[:tag|@digest], oci:folder[:tag|@digest], oci-archive:file.tar[:tag], docker-archive:file.tar[:name:tag]"

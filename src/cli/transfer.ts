@@ -4,6 +4,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
+import * as TagSelection from "../client/TagSelection.ts"
 import * as ContentStore from "../content/ContentStore.ts"
 import * as Place from "../content/Place.ts"
 import * as Copy from "../copy/Copy.ts"
@@ -155,8 +156,8 @@ const total = (results: ReadonlyArray<Copy.Result>): Counts => {
   }
 }
 
-/** Every tag of the source, under its own name. */
-const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, options: Options) {
+/** The selected tags of the source, each under its own name. */
+const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, selection: TagSelection.Selection, options: Options) {
   if (from.isSpelledOut || to.tag !== undefined || to.digest !== undefined) {
     return yield* UsageError.fail("--all-tags goes with places that name no tag or digest")
   }
@@ -164,7 +165,7 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   const { source } = from
   const { label } = to.target
   if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${source.label} has no tags to list`)
-  const names = Chunk.toReadonlyArray(yield* Stream.runCollect(source.tags))
+  const names = Chunk.toReadonlyArray(yield* Stream.runCollect(TagSelection.select(selection)(source.tags)))
   const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [Places.tagOf(name) ?? name] }))
   yield* Effect.forEach(entries, ({ tags: [tag] }) => (tag === undefined ? Effect.void : to.requireTag(tag)), { discard: true })
   const results = yield* Effect.scoped(Effect.flatMap(copyOptions(options, to), (shared) => Copy.copyMany(entries, shared)))
@@ -177,16 +178,17 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   ])
 })
 
+interface Wanted extends Options {
+  /** Which tags, when it is not one image. */
+  readonly allTags: TagSelection.Selection | undefined
+}
+
 /** What a command line asks for. */
-export const run = (from: Places.Readable, to: Places.Writable, options: Options & { readonly allTags: boolean }) =>
-  options.allTags ? all(from, to, options) : one(from, to, options)
+export const run = (from: Places.Readable, to: Places.Writable, options: Wanted) =>
+  options.allTags === undefined ? one(from, to, options) : all(from, to, options.allTags, options)
 
 /** The same for one target or several. */
-export const runToMany = (
-  from: Places.Readable,
-  targets: Arr.NonEmptyReadonlyArray<Places.Writable>,
-  options: Options & { readonly allTags: boolean }
-) => {
+export const runToMany = (from: Places.Readable, targets: Arr.NonEmptyReadonlyArray<Places.Writable>, options: Wanted) => {
   if (targets.length === 1) return run(from, targets[0], options)
-  return options.allTags ? UsageError.fail("--all-tags goes with one target") : several(from, targets, options)
+  return options.allTags === undefined ? several(from, targets, options) : UsageError.fail("--all-tags goes with one target")
 }

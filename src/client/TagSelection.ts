@@ -80,6 +80,14 @@ const rangeOf = ({ prereleases, semver }: Selection): Either.Either<Range | unde
         catch: () => new InvalidSelection({ member: "semver", input: semver })
       })
 
+const isCount = (latest: number | undefined): boolean => latest === undefined || (Number.isInteger(latest) && latest >= 0)
+
+/** Whether it selects anything sensible. @since 0.1.0 */
+export const check = (selection: Selection): Either.Either<void, InvalidSelection> =>
+  isCount(selection.latest)
+    ? Either.map(rangeOf(selection), () => undefined)
+    : Either.left(new InvalidSelection({ member: "latest", input: String(selection.latest) }))
+
 /** Whether a tag is one of those; `latest` is for `select`. @since 0.1.0 */
 export const matcher = (selection: Selection): Either.Either<(tag: string) => boolean, InvalidSelection> =>
   Either.map(rangeOf(selection), (range) => (tag) => {
@@ -137,11 +145,8 @@ export const select =
   (selection: Selection) =>
   <E, R>(tags: Stream.Stream<string, E, R>): Stream.Stream<string, E | InvalidSelection, R> => {
     const { latest } = selection
-    if (latest !== undefined && !(Number.isInteger(latest) && latest >= 0)) {
-      return Stream.fail(new InvalidSelection({ member: "latest", input: String(latest) }))
-    }
     return Stream.unwrap(
-      Effect.map(matcher(selection), (matches) => {
+      Effect.map(Effect.zipRight(check(selection), matcher(selection)), (matches) => {
         const selected = Stream.filter(tags, matches)
         return latest === undefined ? selected : highest(selected, latest)
       })

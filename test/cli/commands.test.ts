@@ -71,6 +71,40 @@ describe("lists", () => {
     })
   )
 
+  it.scoped.each([
+    [["--glob", "v1.*"], "v1.2.0\nv1.10.0\nv1.11.0-rc.1\n"],
+    [["--glob=v1.2*", "--glob=edge", "--exclude=*0"], "edge\n"],
+    [["--regex", "^v[12]\\.1"], "v1.10.0\nv1.11.0-rc.1\n"],
+    [["--semver", "^1.2"], "v1.2.0\nv1.10.0\n"],
+    [["--semver", ">=1.10", "--prereleases"], "v1.10.0\nv1.11.0-rc.1\nv2.0.0\n"],
+    [["--latest", "2"], "v2.0.0\nv1.11.0-rc.1\n"],
+    [["--semver=<2", "--latest=1"], "v1.10.0\n"],
+    [["--glob=none"], ""]
+  ] as const)("ls %j", ([options, out]) =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* Cli.make()
+      for (const [seed, tag] of ["edge", "v1.2.0", "v1.10.0", "v1.11.0-rc.1", "v2.0.0"].entries()) {
+        yield* registry.seedImage("team/app", { tag, seed })
+      }
+      const { code, out: told } = yield* run("ls", app, ...options)
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(told.split("\n").toSorted(), out.split("\n").toSorted())
+      if (options.some((option) => option.startsWith("--latest"))) assert.strictEqual(told, out)
+    })
+  )
+
+  it.scoped.each([
+    [["--semver", "one.two"], "one.two is no range of versions"],
+    [["--regex", "("], "--regex (: it is no regular expression"],
+    [["--latest=-1"], "-1 is no number of tags"]
+  ] as const)("ls %j is a mistake", ([options, message]) =>
+    Effect.gen(function* () {
+      const { run } = yield* seeded
+      const { code, err } = yield* run("ls", app, ...options)
+      assert.deepStrictEqual([code, err], [2, `effect-oci: ${message}\n`])
+    })
+  )
+
   it.scoped("ls of one image is a mistake", () =>
     Effect.gen(function* () {
       const { run } = yield* seeded

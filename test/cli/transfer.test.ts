@@ -108,6 +108,18 @@ describe("copy", () => {
     })
   )
 
+  it.scoped("some of the tags", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* seeded
+      for (const [seed, tag] of ["1.0.0", "1.1.0", "1.2.0", "2.0.0"].entries()) yield* registry.seedImage("team/app", { tag, seed })
+      const { code } = yield* run("copy", "--all-tags", "--semver=^1", "--latest=2", app, copyOf)
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(yield* registry.at(Cli.other).tags("mirror/app"), ["1.1.0", "1.2.0"])
+      const { code: refused, err } = yield* run("copy", "--semver=^1", app, copyOf)
+      assert.deepStrictEqual([refused, err], [2, "effect-oci: options that select tags go with --all-tags\n"])
+    })
+  )
+
   it.scoped("--platform: one is its image, several are an index of these", () =>
     Effect.gen(function* () {
       const cli = yield* Cli.make()

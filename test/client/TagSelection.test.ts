@@ -63,7 +63,10 @@ describe("TagSelection", () => {
       })
       for (const latest of [-1, 1.5, Number.NaN]) {
         assert.deepInclude(yield* Effect.flip(selected({ latest })), { member: "latest", input: String(latest) })
+        assert.isTrue(Either.isLeft(TagSelection.check({ latest })))
       }
+      assert.isTrue(Either.isLeft(TagSelection.check({ semver: "newest" })))
+      assert.isTrue(Either.isRight(TagSelection.check({ semver: "^1", latest: 0 })))
     })
   )
 

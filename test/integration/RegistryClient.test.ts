@@ -17,6 +17,7 @@ import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as Content from "../support/Content.ts"
 import * as DirImage from "../support/DirImage.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as Program from "../support/Program.ts"
 import * as TokenServer from "../support/TokenServer.ts"
 import * as Images from "./Images.ts"
@@ -297,6 +298,26 @@ const suite = <E>(
         assert.isTrue((yield* Images.readBlob(repository, descriptor)).equals(bytes))
         const made = yield* client.putBlobStream(repository, Stream.make(bytes), { algorithm: "sha512" })
         assert.deepStrictEqual(made.descriptor, descriptor)
+      })
+    )
+
+    it.effect("a manifest that is known comes without a body", () =>
+      Effect.gen(function* () {
+        const client = yield* RegistryClient.RegistryClient
+        const { repository } = yield* parse("known/app")
+        const tag = yield* Reference.parseTag("v1")
+        const byTag = Reference.withTag(repository, tag)
+        yield* pushArtifact(repository, artifact("first"), { tag })
+        const known = yield* client.getManifest(byTag)
+        assert.strictEqual(yield* client.getManifest(byTag, { known }), known)
+        const second = artifact("second")
+        yield* pushArtifact(repository, second, { tag })
+        assert.strictEqual((yield* client.getManifest(byTag, { known })).digest, second.digest)
+        const registry = yield* DockerRegistry.DockerRegistry
+        const seen = Effect.map(registry.log, (log) =>
+          [...log.matchAll(/"GET \/v2\/known\/app\/manifests\/v1 HTTP\/1\.1" (\d+)/g)].map(([, status]) => status).join(" ")
+        )
+        yield* eventually(Effect.map(seen, (statuses) => statuses === "200 304 200"))
       })
     )
 
