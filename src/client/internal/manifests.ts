@@ -123,8 +123,15 @@ const isOfMirror = (error: GetManifestError): boolean => error._tag !== "Invalid
 /** The `ETag`s that manifests came with, for who asks whether they are still there. */
 const etags = new WeakMap<Manifest.Manifest, string>()
 
-/** Another host may mean something else by an `ETag` that does not name the content. */
-const namesContent = (etag: string, manifest: Manifest.Manifest): boolean => etag.includes(manifest.digest)
+/**
+ * What stands for a manifest that may still be what the reference means. Only an `ETag` that names the content is used: another host, or another
+ * reference, may mean something else by any other.
+ */
+const conditionOf = (known: Manifest.Manifest | undefined, { digest }: Reference.Reference): string | undefined => {
+  if (known === undefined || (digest !== undefined && digest !== known.digest)) return undefined
+  const etag = etags.get(known)
+  return etag?.includes(known.digest) === true ? etag : undefined
+}
 
 /** Whether a 304 speaks of what is known. */
 const isStill = (known: Manifest.Manifest, headers: RegistryTransport.TransportResponse["headers"]): boolean =>
@@ -144,10 +151,9 @@ const fetch = (
 ): Effect.Effect<Manifest.Manifest, GetManifestError> => {
   const from = (mirrors: number, known: Manifest.Manifest | undefined): Effect.Effect<Manifest.Manifest, GetManifestError> =>
     Effect.gen(function* () {
-      const unless = known && etags.get(known)
-      const noMirrors = mirrors === 0 || (known !== undefined && unless !== undefined && !namesContent(unless, known))
-      const response = yield* ask(place, "GET", reference, { ...options, noMirrors, unless })
-      if (response.status === 304 && known !== undefined) {
+      const unless = conditionOf(known, reference)
+      const response = yield* ask(place, "GET", reference, { ...options, noMirrors: mirrors === 0, unless })
+      if (response.status === 304 && known !== undefined && unless !== undefined) {
         yield* response.discard
         return isStill(known, response.headers) ? Effect.succeed(known) : from(mirrors, undefined)
       }
