@@ -5,7 +5,9 @@ import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type * as RegistryClient from "../client/RegistryClient.ts"
+import * as TagSelection from "../client/TagSelection.ts"
 import * as Archive from "../content/Archive.ts"
 import type * as ContentStore from "../content/ContentStore.ts"
 import * as DockerNames from "../content/internal/dockerNames.ts"
@@ -71,6 +73,10 @@ export const repository = (text: string): Either.Either<Reference.Repository, In
 /** The tag in a name that a local place knows: `v1`, or `acme/app:v1` in a docker archive. */
 export const tagOf = (name: string): string | undefined =>
   Reference.isTag(name) ? name : Either.getOrUndefined(Either.map(Reference.parse(name), ({ tag }) => tag))
+
+/** Those of the names of a place whose tags are selected. */
+export const selected = <E>(names: Stream.Stream<string, E>, selection: TagSelection.Selection) =>
+  TagSelection.selectBy(selection, (name: string) => tagOf(name) ?? name)(names)
 
 /** A place on this machine, which lists what it holds. */
 interface Local {

@@ -4,7 +4,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import * as TagSelection from "../client/TagSelection.ts"
+import type * as TagSelection from "../client/TagSelection.ts"
 import * as ContentStore from "../content/ContentStore.ts"
 import * as Place from "../content/Place.ts"
 import * as Copy from "../copy/Copy.ts"
@@ -165,7 +165,8 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   const { source } = from
   const { label } = to.target
   if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${source.label} has no tags to list`)
-  const names = Chunk.toReadonlyArray(yield* Stream.runCollect(TagSelection.select(selection)(source.tags)))
+  const names = Chunk.toReadonlyArray(yield* Stream.runCollect(Places.selected(source.tags, selection)))
+  if (names.length === 0) return yield* UsageError.fail(`${source.label} has no such tags`)
   const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [Places.tagOf(name) ?? name] }))
   yield* Effect.forEach(entries, ({ tags: [tag] }) => (tag === undefined ? Effect.void : to.requireTag(tag)), { discard: true })
   const results = yield* Effect.scoped(Effect.flatMap(copyOptions(options, to), (shared) => Copy.copyMany(entries, shared)))

@@ -6,11 +6,13 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import * as PullStream from "../http/internal/pullStream.ts"
@@ -226,19 +228,21 @@ const goOn = Effect.fnUntraced(function* <E>({ transfer, descriptor, options }: 
 
 /**
  * Tries with a blob that is there whether the registry mounts it from its own repository: then it will tell of others as well. Those wait
- * for it.
+ * for it. What says nothing about the next trial is forgotten.
  */
 const learnOwnMounts = ({ descriptor, learned, repository, transfer }: Task<unknown>): Effect.Effect<void> =>
-  Effect.suspend(() => {
+  Effect.uninterruptibleMask((restore) => {
     const { registry } = repository
     if (learned.ownMounts.has(registry)) return Effect.void
     const tells = Deferred.unsafeMake<boolean>(FiberId.none)
     learned.ownMounts.set(registry, tells)
-    return mount(transfer.slot.place().transport, repository, descriptor.digest, repository.name).pipe(
-      Effect.onError(() => Effect.sync(() => learned.ownMounts.delete(registry))),
-      Effect.onExit((exit) => Deferred.succeed(tells, Exit.isSuccess(exit) && exit.value)),
-      Effect.ignore
-    )
+    const { transport } = transfer.slot.place()
+    const trial = tryMount(transport, repository, descriptor.digest, repository.name, false)
+    return Effect.flatMap(Effect.exit(restore(trial)), (exit) => {
+      const failure = Exit.isFailure(exit) ? Cause.failureOption(exit.cause) : Option.none()
+      if (Exit.isFailure(exit) && !Option.exists(failure, Begin.isLasting)) learned.ownMounts.delete(registry)
+      return Deferred.succeed(tells, Exit.isSuccess(exit) && exit.value)
+    })
   })
 
 const run = <E>(task: Task<E>): Effect.Effect<Result, PutBlobError | E> =>
@@ -327,6 +331,24 @@ export const putStream = <E = never, R = never>(
 const refusesMount = (error: MountBlobError): boolean =>
   isResponseError(error) && error.operation === "mountBlob" && error.status < 500 && !error.retryable
 
+const tryMount = (
+  transport: Transport,
+  repository: Reference.Repository,
+  digest: Digest.Digest,
+  from: string | undefined,
+  retry: boolean
+): Effect.Effect<boolean, MountBlobError> =>
+  Effect.suspend(() => {
+    const place = { transport, repository, operation: "mountBlob", mountFrom: from === undefined ? [] : [from] }
+    const slot = Slot.make(place, Digest.algorithm(digest), () => {})
+    const origin = transport.settings(repository.registry).mountOrigin ? repository.registry : undefined
+    return slot.mount(digest, { from, origin, retry }).pipe(
+      Effect.map((outcome) => outcome === "Created"),
+      Effect.catchIf(refusesMount, () => Effect.succeed(false)),
+      Effect.ensuring(slot.end(false))
+    )
+  })
+
 /**
  * Makes a blob of another repository of the same registry available in this one, without moving it; from any repository when `from` is
  * absent. False when the registry does not or will not, which is no error (distribution-spec «Mounting a blob from another repository»):
@@ -339,14 +361,4 @@ export const mount = (
   repository: Reference.Repository,
   digest: Digest.Digest,
   from?: string | undefined
-): Effect.Effect<boolean, MountBlobError> =>
-  Effect.suspend(() => {
-    const place = { transport, repository, operation: "mountBlob", mountFrom: from === undefined ? [] : [from] }
-    const slot = Slot.make(place, Digest.algorithm(digest), () => {})
-    const origin = transport.settings(repository.registry).mountOrigin ? repository.registry : undefined
-    return slot.mount(digest, { from, origin, retry: true }).pipe(
-      Effect.map((outcome) => outcome === "Created"),
-      Effect.catchIf(refusesMount, () => Effect.succeed(false)),
-      Effect.ensuring(slot.end(false))
-    )
-  })
+): Effect.Effect<boolean, MountBlobError> => tryMount(transport, repository, digest, from, true)

@@ -6,9 +6,9 @@
  * const Registry = Layer.provideMerge(ManifestCache.layer({ freshFor: "30 seconds" }), NodeRegistry.layer)
  * ```
  *
- * A manifest asked for by its digest is what it is for ever: once read it is not asked for again, so that nobody hears of it when it is
- * deleted by others. All else is asked for each time, unless `freshFor` says otherwise. What is written or deleted through the client is
- * never answered from before.
+ * A manifest asked for by its digest is what it is for ever: as long as it is kept it is not asked for again, so that nobody hears of it when
+ * it is deleted by others. All else is asked for each time, unless `freshFor` says otherwise. What is written or deleted through the client
+ * is never answered from before.
  *
  * @since 0.1.0
  */
@@ -22,6 +22,7 @@ import type * as Descriptor from "../model/Descriptor.ts"
 import type * as Digest from "../model/Digest.ts"
 import type * as Manifest from "../model/Manifest.ts"
 import type * as Reference from "../model/Reference.ts"
+import { manifestLimitBytes } from "./internal/manifests.ts"
 import * as RegistryClient from "./RegistryClient.ts"
 
 /**
@@ -85,22 +86,38 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
           return answer !== undefined && now - answer.at < freshMillis ? answer.value : undefined
         })
 
-  const remember = <A>({ answers }: Questions<A>, name: string, value: A): Effect.Effect<void> =>
-    Effect.map(Clock.currentTimeMillis, (at) => answers.set(name, { value, at }))
+  /** What was asked later is not replaced. */
+  const remember = <A>({ answers }: Questions<A>, name: string, value: A, askedAt: number): void => {
+    const known = answers.get(name)
+    if (known === undefined || known.at <= askedAt) answers.set(name, { value, at: askedAt })
+  }
 
-  const ask = <A, E>(about: Questions<A>, name: string, question: Effect.Effect<A, E>, isKept: (value: A) => boolean) =>
-    Effect.flatMap(remembered(about, name), (answer) =>
-      answer !== undefined
-        ? Effect.succeed(answer)
-        : about.flights.run(
-            name,
-            Effect.tap(question, (value) => (isKept(value) ? remember(about, name, value) : Effect.void))
-          )
-    )
+  /** `forget` is for an answer that something is not there, whatever was said before. */
+  const ask = <A, E>(
+    about: Questions<A>,
+    name: string,
+    question: Effect.Effect<A, E>,
+    forget: () => void,
+    isThere: (value: A) => boolean = () => true
+  ) =>
+    Effect.flatMap(remembered(about, name), (answer) => {
+      if (answer !== undefined) return Effect.succeed(answer)
+      const asked = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.tapBoth(question, {
+          onFailure: () => Effect.sync(forget),
+          onSuccess: (value) =>
+            Effect.sync(() => {
+              if (!isThere(value)) forget()
+              else if (freshMillis > 0) remember(about, name, value, now)
+            })
+        })
+      )
+      return about.flights.run(name, asked)
+    })
 
   const contentKey = (repository: Reference.Repository, digest: Digest.Digest) => `${repository}@${digest}`
 
-  const contentOf = (repository: Reference.Repository, digest: Digest.Digest, maxBytes = Number.POSITIVE_INFINITY) => {
+  const contentOf = (repository: Reference.Repository, digest: Digest.Digest, maxBytes = manifestLimitBytes) => {
     const content = contents.get(contentKey(repository, digest))
     return content !== undefined && content.size <= maxBytes ? content : undefined
   }
@@ -109,58 +126,76 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
   const keep = (
     about: ReturnType<typeof manifestQuestions>,
     { identifier, repository }: Reference.Reference,
-    manifest: Manifest.Manifest
+    manifest: Manifest.Manifest,
+    askedAt: number
   ) =>
-    Effect.suspend(() => {
-      if (manifest._tag === "Schema1Manifest" || aboutManifests.get(String(repository)) !== about) return Effect.void
+    Effect.sync(() => {
+      if (manifest._tag === "Schema1Manifest" || aboutManifests.get(String(repository)) !== about) return
       contents.set(contentKey(repository, manifest.digest), manifest)
-      return remember(about.stands, identifier, manifest.descriptor)
+      remember(about.stands, identifier, manifest.descriptor, askedAt)
     })
+
+  const forgetManifest =
+    ({ exists, stands }: ReturnType<typeof manifestQuestions>, name: string) =>
+    () => {
+      exists.answers.delete(name)
+      stands.answers.delete(name)
+    }
+
+  const forgetBlob =
+    ({ exists, heads }: ReturnType<typeof blobQuestions>, digest: Digest.Digest) =>
+    () => {
+      exists.answers.delete(digest)
+      heads.answers.delete(digest)
+    }
 
   const resolve: RegistryClient.Service["resolve"] = (reference, wanted) =>
     Effect.suspend(() => {
       if (wanted?.accept !== undefined) return client.resolve(reference, wanted)
-      return ask(manifestsOf(reference.repository).stands, reference.identifier, client.resolve(reference), () => true)
+      const about = manifestsOf(reference.repository)
+      return ask(about.stands, reference.identifier, client.resolve(reference), forgetManifest(about, reference.identifier))
     })
 
   const getManifest: RegistryClient.Service["getManifest"] = (reference, wanted = {}) =>
     Effect.suspend(() => {
-      if (wanted.accept !== undefined) return client.getManifest(reference, wanted)
+      if (wanted.accept !== undefined || wanted.known !== undefined) return client.getManifest(reference, wanted)
       const { digest, identifier, repository } = reference
       const { maxBytes } = wanted
       const known = digest === undefined ? undefined : contentOf(repository, digest, maxBytes)
       if (known !== undefined) return Effect.succeed(known)
       const about = manifestsOf(repository)
       const before = (stands: Descriptor.Descriptor | undefined) => stands && contentOf(repository, stands.digest, maxBytes)
-      const read = Effect.suspend(() =>
-        client.getManifest(reference, { known: before(about.stands.answers.get(identifier)?.value), ...wanted })
+      const read = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        client.getManifest(reference, { ...wanted, known: before(about.stands.answers.get(identifier)?.value) }).pipe(
+          Effect.tap((manifest) => keep(about, reference, manifest, now)),
+          Effect.tapError(() => Effect.sync(forgetManifest(about, identifier)))
+        )
       )
-      const kept = Effect.tap(read, (manifest) => keep(about, reference, manifest))
       return Effect.flatMap(remembered(about.stands, identifier), (stands) => {
         const manifest = before(stands)
-        return manifest === undefined ? about.reads.run(`${identifier} ${maxBytes ?? ""}`, kept) : Effect.succeed(manifest)
+        return manifest === undefined ? about.reads.run(`${identifier} ${maxBytes ?? ""}`, read) : Effect.succeed(manifest)
       })
     })
 
   const manifestExists: RegistryClient.Service["manifestExists"] = (reference) =>
     Effect.suspend(() => {
-      const { exists, stands } = manifestsOf(reference.repository)
-      return Effect.flatMap(remembered(stands, reference.identifier), (known) =>
-        known === undefined
-          ? ask(exists, reference.identifier, client.manifestExists(reference), (isThere) => isThere)
-          : Effect.succeed(true)
-      )
+      const { identifier, repository } = reference
+      const about = manifestsOf(repository)
+      const question = ask(about.exists, identifier, client.manifestExists(reference), forgetManifest(about, identifier), Boolean)
+      return Effect.flatMap(remembered(about.stands, identifier), (known) => (known === undefined ? question : Effect.succeed(true)))
     })
 
   const headBlob: RegistryClient.Service["headBlob"] = (repository, digest) =>
-    Effect.suspend(() => ask(blobsOf(repository).heads, digest, client.headBlob(repository, digest), () => true))
+    Effect.suspend(() => {
+      const about = blobsOf(repository)
+      return ask(about.heads, digest, client.headBlob(repository, digest), forgetBlob(about, digest))
+    })
 
   const blobExists: RegistryClient.Service["blobExists"] = (repository, digest) =>
     Effect.suspend(() => {
-      const { exists, heads } = blobsOf(repository)
-      return Effect.flatMap(remembered(heads, digest), (known) =>
-        known === undefined ? ask(exists, digest, client.blobExists(repository, digest), (isThere) => isThere) : Effect.succeed(true)
-      )
+      const about = blobsOf(repository)
+      const question = ask(about.exists, digest, client.blobExists(repository, digest), forgetBlob(about, digest), Boolean)
+      return Effect.flatMap(remembered(about.heads, digest), (known) => (known === undefined ? question : Effect.succeed(true)))
     })
 
   /** Also what failed may have been done. */

@@ -118,18 +118,23 @@ const keyOf = (tag: string): Key => ({ tag, version: parseVersion(tag) })
 /** Versions by their precedence (semver.org, 11), after all other tags, which stand by their names with numbers as numbers. @since 0.1.0 */
 export const compare = (a: string, b: string): number => compareKeys(keyOf(a), keyOf(b))
 
+interface Ranked<A> {
+  readonly item: A
+  readonly key: Key
+}
+
 /** The highest ones, of which no more are kept than are wanted. */
-const highest = <E, R>(tags: Stream.Stream<string, E, R>, count: number): Stream.Stream<string, E, R> => {
-  const insert = (kept: Array<Key>, tag: string): Array<Key> => {
-    const key = keyOf(tag)
-    const place = kept.findIndex((other) => compareKeys(key, other) > 0)
-    if (place !== -1) kept.splice(place, 0, key)
-    else if (kept.length < count) kept.push(key)
+const highest = <A, E, R>(items: Stream.Stream<A, E, R>, tagOf: (item: A) => string, count: number): Stream.Stream<A, E, R> => {
+  const insert = (kept: Array<Ranked<A>>, item: A): Array<Ranked<A>> => {
+    const key = keyOf(tagOf(item))
+    const place = kept.findIndex((other) => compareKeys(key, other.key) > 0)
+    if (place !== -1) kept.splice(place, 0, { item, key })
+    else if (kept.length < count) kept.push({ item, key })
     if (kept.length > count) kept.pop()
     return kept
   }
-  const kept = Effect.suspend(() => Stream.runFold(tags, [] as Key[], insert))
-  return Stream.map(Stream.fromIterableEffect(kept), ({ tag }) => tag)
+  const kept = Effect.suspend(() => Stream.runFold(items, [] as Ranked<A>[], insert))
+  return Stream.map(Stream.fromIterableEffect(kept), ({ item }) => item)
 }
 
 /**
@@ -141,14 +146,20 @@ const highest = <E, R>(tags: Stream.Stream<string, E, R>, count: number): Stream
  *
  * @since 0.1.0
  */
-export const select =
-  (selection: Selection) =>
-  <E, R>(tags: Stream.Stream<string, E, R>): Stream.Stream<string, E | InvalidSelection, R> => {
+export const select = (
+  selection: Selection
+): (<E, R>(tags: Stream.Stream<string, E, R>) => Stream.Stream<string, E | InvalidSelection, R>) =>
+  selectBy(selection, (tag: string) => tag)
+
+/** {@link select} of what has a tag, such as the names in a docker archive. @since 0.1.0 */
+export const selectBy =
+  <A>(selection: Selection, tagOf: (item: A) => string) =>
+  <E, R>(items: Stream.Stream<A, E, R>): Stream.Stream<A, E | InvalidSelection, R> => {
     const { latest } = selection
     return Stream.unwrap(
       Effect.map(Effect.zipRight(check(selection), matcher(selection)), (matches) => {
-        const selected = Stream.filter(tags, matches)
-        return latest === undefined ? selected : highest(selected, latest)
+        const selected = Stream.filter(items, (item) => matches(tagOf(item)))
+        return latest === undefined ? selected : highest(selected, tagOf, latest)
       })
     )
   }

@@ -8,10 +8,12 @@ import * as TestClock from "effect/TestClock"
 import * as ManifestCache from "../../src/client/ManifestCache.ts"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
+import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as Registries from "../support/Registries.ts"
 
@@ -158,6 +160,39 @@ describe("ManifestCache", () => {
     }).pipe(Effect.provide(fresh("1 hour")))
   )
 
+  it.effect("nor is what was there before, once it was seen to be missing", () =>
+    Effect.gen(function* () {
+      const { client, image, registry } = yield* seeded
+      const { digest } = image.config
+      yield* client.manifestExists(tagged)
+      yield* client.blobExists(repository, digest)
+      const gone = Reference.withDigest(repository, image.manifest.digest)
+      yield* client.manifestExists(gone)
+      yield* registry.update((options) => ({ ...options, auth: RegistryOptions.basic({ users: {} }) }))
+      yield* Effect.flip(client.resolve(tagged))
+      yield* Effect.flip(client.headBlob(repository, digest))
+      yield* asked
+      yield* Effect.flip(client.manifestExists(tagged))
+      yield* Effect.flip(client.blobExists(repository, digest))
+      expect(yield* asked).toEqual(["HEAD 401", "HEAD 401"])
+    }).pipe(Effect.provide(fresh("1 hour")))
+  )
+
+  it.effect("the limit of manifests holds for those that are kept", () =>
+    Effect.gen(function* () {
+      const { client, registry } = yield* seeded
+      const large = new TextEncoder().encode(
+        `{"schemaVersion":2,"mediaType":"${MediaType.ociImageIndex}","manifests":[]${" ".repeat(5e6)}}`
+      )
+      const { digest } = yield* registry.seedManifest(repository.name, large, {})
+      const reference = Reference.withDigest(repository, digest)
+      const known = yield* client.getManifest(reference, { maxBytes: 8e6 })
+      expect(yield* client.getManifest(reference, { maxBytes: 8e6 })).toBe(known)
+      expect((yield* Effect.flip(client.getManifest(reference)))._tag).toBe("LimitExceeded")
+      expect((yield* Effect.flip(client.getManifest(reference, { known })))._tag).toBe("LimitExceeded")
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("equal questions at the same time are one, also when who came first gives up", () =>
     Effect.gen(function* () {
       const { client } = yield* seeded
@@ -214,6 +249,19 @@ describe("ManifestCache", () => {
       expect(yield* client.blobExists(repository, digest)).toBe(false)
       expect((yield* Effect.flip(client.headBlob(repository, digest)))._tag).toBe("BlobUnknown")
     }).pipe(Effect.provide(fresh("1 hour")))
+  )
+
+  it.effect("what is larger than all it may keep leaves the rest alone", () =>
+    Effect.gen(function* () {
+      const { client, image, registry } = yield* seeded
+      const small = Reference.withDigest(repository, image.manifest.digest)
+      const large = yield* registry.seedImage(repository.name, { tag: "large", layers: 20, seed: 5 })
+      yield* client.getManifest(small)
+      yield* client.getManifest(Reference.withDigest(repository, large.manifest.digest))
+      yield* asked
+      yield* client.getManifest(small)
+      expect(yield* asked).toEqual([])
+    }).pipe(Effect.provide(layer({ maxBytes: 1000 })))
   )
 
   it.effect("keeps no more than it may", () =>

@@ -7,6 +7,7 @@ import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import { memory as makeMemory } from "../../src/client/internal/uploadPlan.ts"
 import * as Fault from "../../src/testing/Fault.ts"
+import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import { eventually, settled } from "../support/Eventually.ts"
 import * as Registries from "../support/Registries.ts"
@@ -89,6 +90,33 @@ describe("uploads that ask by the way", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.joinAll([first, second])
       expect(yield* lines).toEqual(["HEAD 404", "POST 202", "PUT 201", "POST 201", "POST 202", "PUT 201"])
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
+  it.effect("wait no longer than a moment, also when who tries is interrupted", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/ }, fault: Fault.stall })
+      const memory = makeMemory()
+      const start = (length: number) => Effect.fork(put(bytesOf(length), bytesOf(length), { memory, checkExists: "mount" }))
+      const first = yield* start(100)
+      yield* eventually(Effect.map(lines, (all) => all.length === 3))
+      const second = yield* start(200)
+      yield* settled(Effect.map(lines, (all) => all.length))
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* Fiber.join(second)).outcome).toBe("uploaded")
+      expect(yield* lines).toEqual(["HEAD 404", "POST 202", "PUT 201", "HEAD 404", "POST 202", "PUT 201"])
+      const interrupted = yield* Effect.fork(Fiber.interrupt(first))
+      yield* TestClock.adjust("10 minutes")
+      yield* Fiber.join(interrupted)
+    }).pipe(Effect.provide(Registries.layer()))
+  )
+
+  it.effect("are tried once where it fails for good", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/ }, fault: Fault.respond(500) })
+      expect(yield* putEach(100, 200, 300)).toEqual([fresh, fresh, fresh])
+      const { injections } = yield* FaultyHttp.FaultyHttp
+      expect(yield* injections).toHaveLength(1)
     }).pipe(Effect.provide(Registries.layer()))
   )
 

@@ -24,6 +24,7 @@ export const make = <V>(capacity: number, weigh: (value: V) => number = () => 1)
   }
   const set = (name: string, value: V): void => {
     remove(name)
+    if (weigh(value) > capacity) return
     map.set(name, value)
     weight += weigh(value)
     for (const oldest of map.keys()) {

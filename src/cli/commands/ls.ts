@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as TagSelection from "../../client/TagSelection.ts"
+import type * as TagSelection from "../../client/TagSelection.ts"
 import * as ContentStore from "../../content/ContentStore.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
@@ -15,7 +15,7 @@ const handler = Effect.fnUntraced(function* (text: string, selection: TagSelecti
   const { isSpelledOut, source } = yield* Places.readable(text)
   if (isSpelledOut) return yield* UsageError.fail(`${text} names one image; ls takes the place without tag and digest`)
   if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${text} has no tags to list`)
-  yield* report.list(TagSelection.select(selection)(source.tags), { line: (tag) => tag, json: (tags) => ({ name: source.label, tags }) })
+  yield* report.list(Places.selected(source.tags, selection), { line: (tag) => tag, json: (tags) => ({ name: source.label, tags }) })
 }, Effect.scoped)
 
 export const ls = Command.make(

@@ -124,11 +124,16 @@ const isOfMirror = (error: GetManifestError): boolean => error._tag !== "Invalid
 const etags = new WeakMap<Manifest.Manifest, string>()
 
 /**
- * What stands for a manifest that may still be what the reference means. Only an `ETag` that names the content is used: another host, or another
- * reference, may mean something else by any other.
+ * What stands for a manifest that may still be what the reference means, and would be taken if it came. Only an `ETag` that names the content is
+ * used: another host, or another reference, may mean something else by any other.
  */
-const conditionOf = (known: Manifest.Manifest | undefined, { digest }: Reference.Reference): string | undefined => {
+const conditionOf = (
+  known: Manifest.Manifest | undefined,
+  { digest }: Reference.Reference,
+  { accept, maxBytes = manifestLimitBytes }: GetManifestOptions
+): string | undefined => {
   if (known === undefined || (digest !== undefined && digest !== known.digest)) return undefined
+  if (known.size > maxBytes || accept?.includes(known.mediaType) === false) return undefined
   const etag = etags.get(known)
   return etag?.includes(known.digest) === true ? etag : undefined
 }
@@ -151,7 +156,7 @@ const fetch = (
 ): Effect.Effect<Manifest.Manifest, GetManifestError> => {
   const from = (mirrors: number, known: Manifest.Manifest | undefined): Effect.Effect<Manifest.Manifest, GetManifestError> =>
     Effect.gen(function* () {
-      const unless = conditionOf(known, reference)
+      const unless = conditionOf(known, reference, options)
       const response = yield* ask(place, "GET", reference, { ...options, noMirrors: mirrors === 0, unless })
       if (response.status === 304 && known !== undefined && unless !== undefined) {
         yield* response.discard
@@ -160,7 +165,7 @@ const fetch = (
       if (response.status !== 200) return yield* response.fail(manifestTags)
       const etag = strongEtag(response)
       const reading = Effect.map(read(place, response, reference, options), (manifest) => {
-        const same = known?.digest === manifest.digest ? known : manifest
+        const same = known?.digest === manifest.digest && known.mediaType === manifest.mediaType ? known : manifest
         if (etag !== undefined) etags.set(same, etag)
         return same
       })

@@ -39,6 +39,9 @@ const maxRefusedMounts = 10_000
 /** Failures that say nothing about the next mount. */
 const passing: ReadonlySet<PutBlobError["_tag"]> = new Set(["TransportError", "TooManyRequests"])
 
+/** Whether the next mount is likely to fail so too. @internal */
+export const isLasting = (error: PutBlobError): boolean => !passing.has(error._tag)
+
 /** Mounts from the first repository that lets it; a mount that fails is no failure, and one that is refused is not tried again. */
 function* mount(slot: Slot, settings: HostSettings, learned: Memory, digest: Digest.Digest) {
   const { registry } = slot.place().repository
@@ -52,13 +55,24 @@ function* mount(slot: Slot, settings: HostSettings, learned: Memory, digest: Dig
       const begun: Begun = tried.right === "Created" ? { _tag: "Mounted", from } : { _tag: "Opened" }
       return begun
     }
-    if (!passing.has(tried.left._tag) && learned.refusedMounts.size < maxRefusedMounts) learned.refusedMounts.add(key)
+    if (isLasting(tried.left) && learned.refusedMounts.size < maxRefusedMounts) learned.refusedMounts.add(key)
   }
   return undefined
 }
 
 /** How it is found out whether the blob is there; see `BlobUpload.Options.checkExists`. @internal */
 export type CheckExists = boolean | "mount"
+
+/** Longer than a round trip; asking takes no longer. */
+const patience = "2 seconds"
+
+/** What the trial says, or will say soon. */
+const answerOf = (tells: Deferred.Deferred<boolean>): Effect.Effect<boolean> =>
+  Effect.flatMap(Deferred.isDone(tells), (isDone) =>
+    isDone
+      ? Deferred.await(tells)
+      : Effect.timeoutTo(Deferred.await(tells), { duration: patience, onTimeout: () => false, onSuccess: (told) => told })
+  )
 
 const tellsNothing = Effect.tap(Deferred.make<boolean>(), (tells) => Deferred.succeed(tells, false))
 
@@ -67,13 +81,13 @@ function* openOrFind(slot: Slot, learned: Memory, digest: Digest.Digest) {
   const { mountFrom, repository } = slot.place()
   const { name, registry } = repository
   const tells = learned.ownMounts.get(registry)
-  if (mountFrom.length > 0 || tells === undefined || !(yield* Deferred.await(tells))) return undefined
+  if (mountFrom.length > 0 || tells === undefined || !(yield* answerOf(tells))) return undefined
   const tried = yield* Effect.either(slot.mount(digest, { from: name, retry: true }))
   if (Either.isRight(tried)) {
     const begun: Begun = { _tag: tried.right === "Created" ? "Existed" : "Opened" }
     return begun
   }
-  if (passing.has(tried.left._tag)) return yield* tried.left
+  if (!isLasting(tried.left)) return yield* tried.left
   learned.ownMounts.set(registry, yield* tellsNothing)
   return undefined
 }
