@@ -88,17 +88,13 @@ export const transfer = {
   quiet
 }
 
+const patterns = (name: string) => Options.text(name).pipe(Options.withPseudoName("pattern"), Options.repeated)
+
 const selecting = {
-  glob: Options.text("glob").pipe(
-    Options.withPseudoName("pattern"),
-    Options.repeated,
+  glob: patterns("glob").pipe(
     Options.withDescription("Tags like this pattern, such as 1.*-alpine; * is any text, ? one character. Repeated: like any of them.")
   ),
-  exclude: Options.text("exclude").pipe(
-    Options.withPseudoName("pattern"),
-    Options.repeated,
-    Options.withDescription("No tags like this pattern; may be repeated.")
-  ),
+  exclude: patterns("exclude").pipe(Options.withDescription("No tags like this pattern; may be repeated.")),
   regex: Options.text("regex").pipe(
     Options.withPseudoName("expression"),
     Options.optional,

@@ -239,8 +239,8 @@ const learnOwnMounts = ({ descriptor, learned, repository, transfer }: Task<unkn
     const { transport } = transfer.slot.place()
     const trial = tryMount(transport, repository, descriptor.digest, repository.name, false)
     return Effect.flatMap(Effect.exit(restore(trial)), (exit) => {
-      const failure = Exit.isFailure(exit) ? Cause.failureOption(exit.cause) : Option.none()
-      if (Exit.isFailure(exit) && !Option.exists(failure, Begin.isLasting)) learned.ownMounts.delete(registry)
+      const isLasting = Exit.isSuccess(exit) || Option.exists(Cause.failureOption(exit.cause), Begin.isLasting)
+      if (!isLasting) learned.ownMounts.delete(registry)
       return Deferred.succeed(tells, Exit.isSuccess(exit) && exit.value)
     })
   })
@@ -331,6 +331,7 @@ export const putStream = <E = never, R = never>(
 const refusesMount = (error: MountBlobError): boolean =>
   isResponseError(error) && error.operation === "mountBlob" && error.status < 500 && !error.retryable
 
+/** Asks once, or as the retry policy has it; false when the registry does not or will not. */
 const tryMount = (
   transport: Transport,
   repository: Reference.Repository,

@@ -50,21 +50,24 @@ interface Questions<A> {
 
 const questions = <A>(): Questions<A> => ({ flights: SingleFlight.make(), answers: Recent.make(maxAnswers) })
 
-/** Forgotten as a whole when something is written: what is still under way answers those who asked before, and is not kept. */
-const manifestQuestions = () => ({
-  stands: questions<Descriptor.Descriptor>(),
-  reads: SingleFlight.make<Manifest.Manifest>(),
-  exists: questions<boolean>()
-})
+/**
+ * What is asked about the manifests or the blobs of a repository. Forgotten as a whole when one is written: what is still under way answers
+ * those who asked before, and is not kept.
+ */
+const makeSubject = () => ({ heads: questions<Descriptor.Descriptor>(), exists: questions<boolean>() })
 
-const blobQuestions = () => ({ heads: questions<Descriptor.Descriptor>(), exists: questions<boolean>() })
+type Subject = ReturnType<typeof makeSubject>
+
+const makeManifests = () => ({ ...makeSubject(), reads: SingleFlight.make<Manifest.Manifest>() })
+
+type Manifests = ReturnType<typeof makeManifests>
 
 /** A client that asks this one, and less. @since 0.1.0 */
 export const make = (client: RegistryClient.Service, options: Options = {}): RegistryClient.Service => {
   const freshMillis = Duration.toMillis(options.freshFor ?? 0)
   const maxRepositories = options.maxRepositories ?? 1000
-  const aboutManifests = Recent.make<ReturnType<typeof manifestQuestions>>(maxRepositories)
-  const aboutBlobs = Recent.make<ReturnType<typeof blobQuestions>>(maxRepositories)
+  const aboutManifests = Recent.make<Manifests>(maxRepositories)
+  const aboutBlobs = Recent.make<Subject>(maxRepositories)
   const contents = Recent.make<Manifest.Manifest>(options.maxBytes ?? 16 * 1024 * 1024, ({ size }) => size)
 
   const within = <A>(all: Recent.Recent<A>, repository: Reference.Repository, none: () => A): A => {
@@ -75,8 +78,8 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
     all.set(name, fresh)
     return fresh
   }
-  const manifestsOf = (repository: Reference.Repository) => within(aboutManifests, repository, manifestQuestions)
-  const blobsOf = (repository: Reference.Repository) => within(aboutBlobs, repository, blobQuestions)
+  const manifestsOf = (repository: Reference.Repository) => within(aboutManifests, repository, makeManifests)
+  const blobsOf = (repository: Reference.Repository) => within(aboutBlobs, repository, makeSubject)
 
   const remembered = <A>({ answers }: Questions<A>, name: string): Effect.Effect<A | undefined> =>
     freshMillis === 0
@@ -92,28 +95,36 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
     if (known === undefined || known.at <= askedAt) answers.set(name, { value, at: askedAt })
   }
 
-  /** `forget` is for an answer that something is not there, whatever was said before. */
-  const ask = <A, E>(
-    about: Questions<A>,
-    name: string,
-    question: Effect.Effect<A, E>,
-    forget: () => void,
-    isThere: (value: A) => boolean = () => true
-  ) =>
+  const forget = ({ exists, heads }: Subject, name: string): void => {
+    exists.answers.delete(name)
+    heads.answers.delete(name)
+  }
+
+  /** An answer other than that something is there ends all that was said of it before. */
+  const ask = <A, E>(subject: Subject, about: Questions<A>, name: string, question: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.flatMap(remembered(about, name), (answer) => {
       if (answer !== undefined) return Effect.succeed(answer)
       const asked = Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.tapBoth(question, {
-          onFailure: () => Effect.sync(forget),
+          onFailure: () => Effect.sync(() => forget(subject, name)),
           onSuccess: (value) =>
             Effect.sync(() => {
-              if (!isThere(value)) forget()
+              if (value === false) forget(subject, name)
               else if (freshMillis > 0) remember(about, name, value, now)
             })
         })
       )
       return about.flights.run(name, asked)
     })
+
+  const head = <E>(subject: Subject, name: string, question: Effect.Effect<Descriptor.Descriptor, E>) =>
+    ask(subject, subject.heads, name, question)
+
+  /** What was described is there. */
+  const isThere = <E>(subject: Subject, name: string, question: Effect.Effect<boolean, E>): Effect.Effect<boolean, E> =>
+    Effect.flatMap(remembered(subject.heads, name), (known) =>
+      known === undefined ? ask(subject, subject.exists, name, question) : Effect.succeed(true)
+    )
 
   const contentKey = (repository: Reference.Repository, digest: Digest.Digest) => `${repository}@${digest}`
 
@@ -123,38 +134,11 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
   }
 
   /** Unless it was forgotten meanwhile. Schema 1 is not kept: registries disagree on what it is called. */
-  const keep = (
-    about: ReturnType<typeof manifestQuestions>,
-    { identifier, repository }: Reference.Reference,
-    manifest: Manifest.Manifest,
-    askedAt: number
-  ) =>
-    Effect.sync(() => {
-      if (manifest._tag === "Schema1Manifest" || aboutManifests.get(String(repository)) !== about) return
-      contents.set(contentKey(repository, manifest.digest), manifest)
-      remember(about.stands, identifier, manifest.descriptor, askedAt)
-    })
-
-  const forgetManifest =
-    ({ exists, stands }: ReturnType<typeof manifestQuestions>, name: string) =>
-    () => {
-      exists.answers.delete(name)
-      stands.answers.delete(name)
-    }
-
-  const forgetBlob =
-    ({ exists, heads }: ReturnType<typeof blobQuestions>, digest: Digest.Digest) =>
-    () => {
-      exists.answers.delete(digest)
-      heads.answers.delete(digest)
-    }
-
-  const resolve: RegistryClient.Service["resolve"] = (reference, wanted) =>
-    Effect.suspend(() => {
-      if (wanted?.accept !== undefined) return client.resolve(reference, wanted)
-      const about = manifestsOf(reference.repository)
-      return ask(about.stands, reference.identifier, client.resolve(reference), forgetManifest(about, reference.identifier))
-    })
+  const keep = (about: Manifests, { identifier, repository }: Reference.Reference, manifest: Manifest.Manifest, askedAt: number): void => {
+    if (manifest._tag === "Schema1Manifest" || aboutManifests.get(String(repository)) !== about) return
+    contents.set(contentKey(repository, manifest.digest), manifest)
+    remember(about.heads, identifier, manifest.descriptor, askedAt)
+  }
 
   const getManifest: RegistryClient.Service["getManifest"] = (reference, wanted = {}) =>
     Effect.suspend(() => {
@@ -164,38 +148,17 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
       const known = digest === undefined ? undefined : contentOf(repository, digest, maxBytes)
       if (known !== undefined) return Effect.succeed(known)
       const about = manifestsOf(repository)
-      const before = (stands: Descriptor.Descriptor | undefined) => stands && contentOf(repository, stands.digest, maxBytes)
+      const described = (head: Descriptor.Descriptor | undefined) => head && contentOf(repository, head.digest, maxBytes)
       const read = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        client.getManifest(reference, { ...wanted, known: before(about.stands.answers.get(identifier)?.value) }).pipe(
-          Effect.tap((manifest) => keep(about, reference, manifest, now)),
-          Effect.tapError(() => Effect.sync(forgetManifest(about, identifier)))
-        )
+        Effect.tapBoth(client.getManifest(reference, { ...wanted, known: described(about.heads.answers.get(identifier)?.value) }), {
+          onFailure: () => Effect.sync(() => forget(about, identifier)),
+          onSuccess: (manifest) => Effect.sync(() => keep(about, reference, manifest, now))
+        })
       )
-      return Effect.flatMap(remembered(about.stands, identifier), (stands) => {
-        const manifest = before(stands)
+      return Effect.flatMap(remembered(about.heads, identifier), (head) => {
+        const manifest = described(head)
         return manifest === undefined ? about.reads.run(`${identifier} ${maxBytes ?? ""}`, read) : Effect.succeed(manifest)
       })
-    })
-
-  const manifestExists: RegistryClient.Service["manifestExists"] = (reference) =>
-    Effect.suspend(() => {
-      const { identifier, repository } = reference
-      const about = manifestsOf(repository)
-      const question = ask(about.exists, identifier, client.manifestExists(reference), forgetManifest(about, identifier), Boolean)
-      return Effect.flatMap(remembered(about.stands, identifier), (known) => (known === undefined ? question : Effect.succeed(true)))
-    })
-
-  const headBlob: RegistryClient.Service["headBlob"] = (repository, digest) =>
-    Effect.suspend(() => {
-      const about = blobsOf(repository)
-      return ask(about.heads, digest, client.headBlob(repository, digest), forgetBlob(about, digest))
-    })
-
-  const blobExists: RegistryClient.Service["blobExists"] = (repository, digest) =>
-    Effect.suspend(() => {
-      const about = blobsOf(repository)
-      const question = ask(about.exists, digest, client.blobExists(repository, digest), forgetBlob(about, digest), Boolean)
-      return Effect.flatMap(remembered(about.heads, digest), (known) => (known === undefined ? question : Effect.succeed(true)))
     })
 
   /** Also what failed may have been done. */
@@ -209,11 +172,17 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
 
   return {
     ...client,
-    resolve,
+    resolve: (reference, wanted) =>
+      Effect.suspend(() =>
+        wanted?.accept === undefined
+          ? head(manifestsOf(reference.repository), reference.identifier, client.resolve(reference))
+          : client.resolve(reference, wanted)
+      ),
     getManifest,
-    manifestExists,
-    headBlob,
-    blobExists,
+    manifestExists: (reference) =>
+      Effect.suspend(() => isThere(manifestsOf(reference.repository), reference.identifier, client.manifestExists(reference))),
+    headBlob: (repository, digest) => Effect.suspend(() => head(blobsOf(repository), digest, client.headBlob(repository, digest))),
+    blobExists: (repository, digest) => Effect.suspend(() => isThere(blobsOf(repository), digest, client.blobExists(repository, digest))),
     putManifest: (repository, ...rest) => forgetting(repository, aboutManifests)(client.putManifest(repository, ...rest)),
     deleteManifest: (repository, digest, wanted) =>
       client

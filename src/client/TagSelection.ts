@@ -82,23 +82,27 @@ const rangeOf = ({ prereleases, semver }: Selection): Either.Either<Range | unde
 
 const isCount = (latest: number | undefined): boolean => latest === undefined || (Number.isInteger(latest) && latest >= 0)
 
-/** Whether it selects anything sensible. @since 0.1.0 */
-export const check = (selection: Selection): Either.Either<void, InvalidSelection> =>
-  isCount(selection.latest)
-    ? Either.map(rangeOf(selection), () => undefined)
-    : Either.left(new InvalidSelection({ member: "latest", input: String(selection.latest) }))
+/** The range of a selection that selects something sensible. */
+const checked = (selection: Selection): Either.Either<Range | undefined, InvalidSelection> =>
+  isCount(selection.latest) ? rangeOf(selection) : Either.left(new InvalidSelection({ member: "latest", input: String(selection.latest) }))
 
-/** Whether a tag is one of those; `latest` is for `select`. @since 0.1.0 */
-export const matcher = (selection: Selection): Either.Either<(tag: string) => boolean, InvalidSelection> =>
-  Either.map(rangeOf(selection), (range) => (tag) => {
-    const { exclude, glob, regex } = selection
+/** Whether it selects anything sensible. @since 0.1.0 */
+export const check = (selection: Selection): Either.Either<void, InvalidSelection> => Either.map(checked(selection), () => undefined)
+
+const matching =
+  ({ exclude, glob, regex }: Selection, range: Range | undefined) =>
+  (tag: string): boolean => {
     if (glob !== undefined && !likeAny(glob, tag)) return false
     if (exclude !== undefined && likeAny(exclude, tag)) return false
     // Not `test`, which goes on where a global expression was found last.
     if (regex !== undefined && tag.search(regex) === -1) return false
     const version = range === undefined ? null : parseVersion(tag)
     return range === undefined || (version !== null && range.test(version))
-  })
+  }
+
+/** Whether a tag is one of those; `latest` is for `select`. @since 0.1.0 */
+export const matcher = (selection: Selection): Either.Either<(tag: string) => boolean, InvalidSelection> =>
+  Either.map(rangeOf(selection), (range) => matching(selection, range))
 
 const names = new Intl.Collator("en", { numeric: true })
 
@@ -157,7 +161,8 @@ export const selectBy =
   <E, R>(items: Stream.Stream<A, E, R>): Stream.Stream<A, E | InvalidSelection, R> => {
     const { latest } = selection
     return Stream.unwrap(
-      Effect.map(Effect.zipRight(check(selection), matcher(selection)), (matches) => {
+      Effect.map(checked(selection), (range) => {
+        const matches = matching(selection, range)
         const selected = Stream.filter(items, (item) => matches(tagOf(item)))
         return latest === undefined ? selected : highest(selected, tagOf, latest)
       })
