@@ -26,8 +26,7 @@ const lazyNodeModules: esbuild.Plugin = {
 const partsOfUndici: Readonly<Record<string, string>> = {
   Agent: 'require("undici/lib/dispatcher/agent.js")',
   Pool: 'require("undici/lib/dispatcher/pool.js")',
-  buildConnector: 'require("undici/lib/core/connect.js")',
-  FormData: 'require("undici/lib/web/fetch/formdata.js").FormData'
+  buildConnector: 'require("undici/lib/core/connect.js")'
 }
 
 const leanUndici: esbuild.Plugin = {

@@ -76,7 +76,7 @@ export interface Options {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Undici.Dispatcher, never, Scope.Scope> {
-  const proxy = yield* proxySettings(options.proxy ?? "environment")
+  const proxy = yield* ProxyRules.settings(options.proxy ?? "environment")
   return yield* Effect.acquireRelease(
     Effect.sync(() => new Undici.Agent({ factory: (origin) => connectionsTo(new URL(origin), options, proxy) })),
     (agent) => Effect.promise(() => agent.destroy())
@@ -85,11 +85,6 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
 
 /** @since 0.1.0 */
 export const layer = (options: Options = {}): Layer.Layer<Dispatcher> => Layer.scoped(Dispatcher, make(options))
-
-const proxySettings = (proxy: "environment" | "none" | ProxySettings): Effect.Effect<ProxySettings> => {
-  if (proxy === "environment") return ProxyRules.fromEnvironment
-  return Effect.succeed(proxy === "none" ? {} : proxy)
-}
 
 const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): Undici.Dispatcher => {
   const connectTimeoutMillis = Duration.toMillis(options.connectTimeout ?? "30 seconds")

@@ -1,6 +1,6 @@
 /**
- * Everything a program on Node needs to talk to registries: undici with our dispatcher, credentials from docker's and podman's files,
- * tokens in memory and the default retries.
+ * Everything a program on Node needs to talk to registries: our HTTP client, credentials from docker's and podman's files, tokens in memory
+ * and the default retries.
  *
  * ```ts
  * program.pipe(Effect.provide(NodeRegistry.layer))
@@ -19,7 +19,7 @@ import * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
-import * as UndiciClient from "./UndiciClient.ts"
+import * as NodeClient from "./NodeClient.ts"
 
 /**
  * - `hosts`: settings by host, instead of those of `RegistryHosts` in the context
@@ -41,11 +41,11 @@ export interface Options {
 /** What the layers provide. @since 0.1.0 */
 export type Registry = RegistryClient.RegistryClient | RegistryTransport.RegistryTransport | HttpClient.HttpClient
 
-/** undici with the trust settings of `RegistryHosts`. @since 0.1.0 */
+/** `NodeClient` with the trust settings of `RegistryHosts`. @since 0.1.0 */
 export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
     Effect.map(RegistryHosts.RegistryHosts, (hosts) =>
-      UndiciClient.layer({ ...options, tls: (origin) => hosts.get(new URL(origin).host).tls })
+      NodeClient.layer({ ...options, tls: (origin) => hosts.get(new URL(origin).host).tls })
     )
   )
 

@@ -16,8 +16,8 @@ import * as Copy from "../../src/copy/Copy.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
+import * as NodeClient from "../../src/node/NodeClient.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
-import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import * as Memory from "../support/Memory.ts"
 import { MiB, pieces } from "./content.ts"
 
@@ -85,7 +85,7 @@ const rawPush = async (task: Task) => {
 
 const withClient = <A, E>(use: (http: HttpClient.HttpClient) => Effect.Effect<A, E>) =>
   Effect.flatMap(HttpClient.HttpClient, (http) => use(http.pipe(HttpClient.withTracerDisabledWhen(() => true)))).pipe(
-    Effect.provide(UndiciClient.layer()),
+    Effect.provide(NodeClient.layer()),
     Effect.runPromise
   )
 

@@ -15,13 +15,12 @@ import * as Stream from "effect/Stream"
 import * as Direct from "../../src/http/internal/direct.ts"
 import * as Origin from "../../src/http/internal/origin.ts"
 import * as Wire from "../../src/http/internal/Wire.ts"
-import * as Dispatcher from "../../src/node/Dispatcher.ts"
-import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import * as NodeClient from "../../src/node/NodeClient.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 import * as Steps from "../support/Steps.ts"
 
-const client = Effect.map(Dispatcher.make({ proxy: "none" }), UndiciClient.make)
+const client = NodeClient.make({ proxy: "none" })
 
 const request = (url: string, over: Partial<Wire.WireRequest> = {}): Wire.WireRequest => ({
   method: "GET",

@@ -15,8 +15,8 @@ import * as Keychain from "../../src/auth/Keychain.ts"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as Reference from "../../src/model/Reference.ts"
+import * as NodeClient from "../../src/node/NodeClient.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
-import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyServer from "../../src/testing/FaultyServer.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
@@ -53,7 +53,7 @@ const seededBlob = Effect.gen(function* () {
   return `${(yield* front).url}/v2/app/blobs/${digest}`
 })
 
-const clients = { "the client of this library": UndiciClient.layer(), "the platform's client": NodeHttpClient.layerUndici }
+const clients = { "the client of this library": NodeClient.layer(), "the platform's client": NodeHttpClient.layerUndici }
 
 for (const [name, client] of Object.entries(clients)) {
   layer(before(client, { capabilities: { streamedAppend: true } }), { excludeTestServices: true })(`without faults, over ${name}`, (it) => {
@@ -100,7 +100,7 @@ for (const [name, client] of Object.entries(clients)) {
   })
 }
 
-layer(before(UndiciClient.layer()), { excludeTestServices: true })("with faults", (it) => {
+layer(before(NodeClient.layer()), { excludeTestServices: true })("with faults", (it) => {
   it.effect("an answer of another's: as often as the rule says, on record, and healed", () =>
     Effect.gen(function* () {
       const faults = yield* front
@@ -243,7 +243,7 @@ layer(NodeHttpClient.layerUndici, { excludeTestServices: true })("its life", (it
 
 const users = { ann: { password: "secret" } }
 
-layer(before(UndiciClient.layer(), { auth: RegistryOptions.bearer({ users }) }), { excludeTestServices: true })("with tokens", (it) => {
+layer(before(NodeClient.layer(), { auth: RegistryOptions.bearer({ users }) }), { excludeTestServices: true })("with tokens", (it) => {
   it.effect("the realm names the front, and the token is got through it", () =>
     Effect.gen(function* () {
       const server = yield* RegistryServer.RegistryServer
@@ -268,7 +268,7 @@ layer(before(UndiciClient.layer(), { auth: RegistryOptions.bearer({ users }) }),
 })
 
 describe.skipIf(!Program.available(Skopeo.program))("skopeo", () => {
-  layer(before(UndiciClient.layer()), { excludeTestServices: true })("through it", (it) => {
+  layer(before(NodeClient.layer()), { excludeTestServices: true })("through it", (it) => {
     it.effect("copies while nothing is wrong, and gives up at a fault", () =>
       Effect.gen(function* () {
         const faults = yield* front

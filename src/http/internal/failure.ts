@@ -66,7 +66,11 @@ const rules: ReadonlyArray<Rule> = [
   },
   { reason: "idle", retryable: true, code: /^UND_ERR_BODY_TIMEOUT$/ },
   { reason: "timeout", retryable: true, code: /^(ETIMEDOUT|ESOCKETTIMEDOUT|UND_ERR_CONNECT_TIMEOUT|UND_ERR_HEADERS_TIMEOUT)$/ },
-  { reason: "aborted", retryable: false, code: /^(UND_ERR_REQ_CONTENT_LENGTH_MISMATCH|UND_ERR_DESTROYED|UND_ERR_CLOSED)$/ },
+  {
+    reason: "aborted",
+    retryable: false,
+    code: /^(ERR_HTTP_CONTENT_LENGTH_MISMATCH|ERR_CLIENT_CLOSED|UND_ERR_REQ_CONTENT_LENGTH_MISMATCH|UND_ERR_DESTROYED|UND_ERR_CLOSED)$/
+  },
   {
     reason: "aborted",
     retryable: true,

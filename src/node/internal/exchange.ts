@@ -1,11 +1,17 @@
-/** One request on its way through undici: the bytes that came and were not read yet, and the one reader that waits for more. */
-import type * as Undici from "@effect/platform-node/Undici"
+/** One request on its way: the bytes that came and were not read yet, and the one reader that waits for more. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 
 type Headers = Record<string, string | Array<string> | undefined>
+
+/** How whoever carries the request is told to stop, wait or go on. */
+export interface Controller {
+  abort(error: Error): void
+  pause(): void
+  resume(): void
+}
 
 /** What the parser tells the owner of the request: one of the two outcomes once, `onClosed` after the body's end or any failure. */
 export interface Listener {
@@ -25,11 +31,12 @@ const highWaterBytes = 512 * 1024
 /** Gathered before the reader is told. */
 const batchBytes = 256 * 1024
 
-export class Exchange implements Undici.Dispatcher.DispatchHandler {
+/** A handler as undici's dispatchers want it. */
+export class Exchange {
   /** Until the head is there. Who waited for it is not held on to, so that an answer nobody has any more can be collected. */
   #listener: Omit<Listener, "onClosed"> | undefined
   readonly #onClosed: () => void
-  #controller: Undici.Dispatcher.DispatchController | undefined
+  #controller: Controller | undefined
   #aborted: Error | undefined
   #chunks: Array<Uint8Array> = []
   #bufferedBytes = 0
@@ -42,19 +49,19 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     this.#onClosed = onClosed
   }
 
-  onRequestStart(controller: Undici.Dispatcher.DispatchController): void {
+  onRequestStart(controller: Controller): void {
     this.#controller = controller
     if (this.#aborted !== undefined) controller.abort(this.#aborted)
   }
 
-  onResponseStart(_controller: Undici.Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_controller: Controller, status: number, headers: Headers): void {
     const listener = this.#listener
     if (status < 200 || listener === undefined) return
     this.#listener = undefined
     listener.onHead(status, headers)
   }
 
-  onResponseData(controller: Undici.Dispatcher.DispatchController, chunk: Uint8Array): void {
+  onResponseData(controller: Controller, chunk: Uint8Array): void {
     // Its parser gives an empty piece where two reads meet; a file refuses to write one.
     if (chunk.byteLength === 0) return
     this.#chunks.push(chunk)
@@ -77,12 +84,12 @@ export class Exchange implements Undici.Dispatcher.DispatchHandler {
     })
   }
 
-  /** Told once undici has the connection free again, which takes it a turn: a reader that sends its next request at once would open another. */
+  /** Told once the connection is free again, which takes a turn: a reader that sends its next request at once would open another. */
   onResponseEnd(): void {
     queueMicrotask(() => setImmediate(() => this.#finish(Option.none())))
   }
 
-  onResponseError(_controller: Undici.Dispatcher.DispatchController | undefined, error: Error): void {
+  onResponseError(_controller: Controller | undefined, error: Error): void {
     this.#finish(Option.some(error))
   }
 

@@ -24,6 +24,12 @@ export const fromEnvironment: Effect.Effect<Proxies> = Effect.map(
   ([http, https, noProxy]) => ({ http, https, noProxy: noProxy === undefined ? undefined : Redacted.value(noProxy) })
 )
 
+/** The proxies that are meant. */
+export const settings = (proxy: "environment" | "none" | Proxies): Effect.Effect<Proxies> => {
+  if (proxy === "environment") return fromEnvironment
+  return Effect.succeed(proxy === "none" ? {} : proxy)
+}
+
 /** The URL of the proxy for an origin; `none` connects directly, as always to this machine itself. */
 export const proxyFor = (origin: URL, proxies: Proxies): Option.Option<Redacted.Redacted> => {
   const proxy = origin.protocol === "https:" ? proxies.https : proxies.http

@@ -7,7 +7,7 @@ interface TlsSettings extends RegistryHosts.TlsSettings {
   readonly serverName?: string | undefined
 }
 
-interface ConnectOptions {
+export interface ConnectOptions {
   readonly secureContext?: Tls.SecureContext
   readonly rejectUnauthorized?: boolean
   readonly servername?: string

@@ -1,7 +1,5 @@
-/** Request bodies in the shape undici sends them. */
-
+/** Request bodies as they are sent. */
 import type * as HttpBody from "@effect/platform/HttpBody"
-import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -9,15 +7,18 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import type * as Stream from "effect/Stream"
 import * as PullStream from "../../http/internal/pullStream.ts"
 
-type Body = NonNullable<Undici.Dispatcher.DispatchOptions["body"]> | null
+export type Body = string | Uint8Array | AsyncIterable<Uint8Array> | null
 
 /** A body under way. */
 export interface UploadBody {
   readonly body: Body
+  /** What the body adds to the headers of the request. */
+  readonly headers: Readonly<Record<string, string>>
   /** Why the source of the body failed, when it did. */
   readonly failure: () => Option.Option<Cause.Cause<unknown>>
   /** Stops the source and waits for its finalizers. */
@@ -26,9 +27,15 @@ export interface UploadBody {
   readonly stop: () => void
 }
 
-const ready = (body: Body): UploadBody => ({ body, failure: Option.none, close: Effect.void, stop: () => {} })
+const ready = (body: Body, headers: Readonly<Record<string, string>> = {}): UploadBody => ({
+  body,
+  headers,
+  failure: Option.none,
+  close: Effect.void,
+  stop: () => {}
+})
 
-/** The body of a request; the source of a stream is started when undici asks for its first bytes. */
+/** The body of a request; the source of a stream is started when its first bytes are asked for. */
 export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
   switch (body._tag) {
     case "Empty":
@@ -36,20 +43,42 @@ export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
     case "Uint8Array":
       return Effect.succeed(ready(body.body))
     case "FormData":
-      return Effect.sync(() => ready(formData(body.formData)))
+      return Effect.promise(() => formData(body.formData))
     case "Raw":
-      // The caller's promise: one of the bodies undici takes.
-      return Effect.succeed(ready(body.body as Body))
+      return Effect.sync(() => ready(raw(body.body)))
     case "Stream":
       return Effect.map(Effect.runtime<never>(), (runtime) => fromStream(body.stream, runtime))
   }
 }
 
-/** A copy of undici's own kind: it cannot read the runtime's. */
-const formData = (given: FormData): Undici.FormData => {
-  const own = new Undici.FormData()
-  for (const [name, value] of given) own.append(name, value)
-  return own
+/** As a whole, so that its length is known; the boundary stands in its type. */
+const formData = async (form: FormData): Promise<UploadBody> => {
+  const encoded = new Response(form)
+  const bytes = new Uint8Array(await encoded.arrayBuffer())
+  return ready(bytes, { "content-type": encoded.headers.get("content-type") ?? "multipart/form-data" })
+}
+
+/** What Node's programs send: text, bytes, a `Blob`, or an iterable of text and bytes, such as a stream of Node. */
+const raw = (body: unknown): Body => {
+  if (body === null || body === undefined) return null
+  if (typeof body === "string" || body instanceof Uint8Array) return body
+  if (body instanceof ArrayBuffer) return new Uint8Array(body)
+  if (body instanceof Blob) return raw(body.stream())
+  if (isIterable(body)) return pieces(body)
+  throw new TypeError("a body that is neither text nor bytes nor iterable cannot be sent")
+}
+
+type Pieces = AsyncIterable<unknown> | Iterable<unknown>
+
+const isIterable = (body: unknown): body is Pieces =>
+  Predicate.hasProperty(body, Symbol.asyncIterator) || Predicate.hasProperty(body, Symbol.iterator)
+
+async function* pieces(body: Pieces): AsyncGenerator<Uint8Array, void> {
+  for await (const piece of body) {
+    if (piece instanceof Uint8Array) yield piece
+    else if (typeof piece === "string") yield Buffer.from(piece)
+    else throw new TypeError("a body is made of text and bytes")
+  }
 }
 
 interface Demand {
@@ -154,6 +183,5 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     }
   }
 
-  // undici's documentation lists async iterables among the bodies, its types do not.
-  return { body: iterator as unknown as Body, failure: () => failure, close, stop }
+  return { body: iterator, headers: {}, failure: () => failure, close, stop }
 }

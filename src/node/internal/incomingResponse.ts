@@ -1,4 +1,4 @@
-/** A response of undici as the platform knows responses. */
+/** An answer as the platform knows answers. */
 import * as Headers from "@effect/platform/Headers"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"

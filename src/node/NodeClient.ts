@@ -1,0 +1,93 @@
+/**
+ * The platform's `HttpClient` for registries on Node: no redirects, no decompression and no time limits of its own, the URL byte for byte as
+ * given, response headers beyond 16 KiB, bodies that stream both ways with back-pressure and little cost.
+ *
+ * Connections are those of Node's own HTTP, and undici's through proxies and for HTTP/2.
+ *
+ * Failures before the response are `RequestError`s, failures of a body `ResponseError`s with the reason `Decode`; `cause` is Node's or
+ * undici's error. When the *source* of an upload fails the reason is `Encode` and `cause` is the source's error: the request is aborted, so
+ * that the server never takes a part for the whole.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as AddressPolicy from "../http/internal/addressPolicy.ts"
+import type * as Dispatcher from "./Dispatcher.ts"
+import * as ClientOver from "./internal/clientOver.ts"
+import * as HttpPool from "./internal/httpPool.ts"
+import * as Names from "./internal/nameResolver.ts"
+import * as ProxyRules from "./internal/proxyRules.ts"
+import * as Trust from "./internal/trust.ts"
+import * as UndiciDispatch from "./internal/undiciDispatch.ts"
+
+/** The options of `Dispatcher`. @since 0.1.0 */
+export interface Options extends Dispatcher.Options {}
+
+/**
+ * A client whose connections are closed, with every request still under way, when the scope closes.
+ *
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<HttpClient.HttpClient, never, Scope.Scope> {
+  const proxy = yield* ProxyRules.settings(options.proxy ?? "environment")
+  const direct = yield* connections(options)
+  if (options.http2 !== true && proxy.http === undefined && proxy.https === undefined) return ClientOver.make(direct)
+  // Loaded only where it is wanted: it takes longer than all else that a short program does.
+  const undici = yield* Effect.promise(() => import("./Dispatcher.ts"))
+  const other = UndiciDispatch.make(yield* undici.make({ ...options, proxy }))
+  const isOther = (origin: string) => options.http2 === true || Option.isSome(ProxyRules.proxyFor(new URL(origin), proxy))
+  return ClientOver.make((outgoing, exchange) => (isOther(outgoing.origin) ? other : direct)(outgoing, exchange))
+})
+
+/**
+ * The client. What is built on it follows redirects, `Location`s and realms to names of hosts only where their addresses allow it, and
+ * connects to the addresses it looked at.
+ *
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient> =>
+  Layer.unwrapEffect(
+    Effect.map(Names.make(options.lookup), ({ lookup, resolve }) =>
+      Layer.merge(Layer.scoped(HttpClient.HttpClient, make({ ...options, lookup })), Layer.succeed(AddressPolicy.NameResolver, { resolve }))
+    )
+  )
+
+/** So many origins may be known at once before those without a connection are forgotten. */
+const manyOrigins = 64
+
+/** Connections of Node itself, by origin. */
+const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never, Scope.Scope> => {
+  const settings = {
+    connections: options.connections,
+    connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "30 seconds"),
+    keepAliveMillis: Duration.toMillis(options.keepAlive ?? "30 seconds"),
+    maxHeaderBytes: options.maxHeaderBytes ?? 256 * 1024,
+    lookup: options.lookup
+  }
+  const open = Effect.sync(() => new Map<string, HttpPool.Pool>())
+  const close = (pools: Map<string, HttpPool.Pool>) =>
+    Effect.sync(() => {
+      for (const pool of pools.values()) pool.destroy()
+    })
+  return Effect.map(Effect.acquireRelease(open, close), (pools): ClientOver.Dispatch => {
+    const forgetEmpty = () => {
+      for (const [origin, pool] of pools) if (pool.isEmpty()) pools.delete(origin)
+    }
+    const poolOf = (origin: string): HttpPool.Pool => {
+      const known = pools.get(origin)
+      if (known !== undefined) return known
+      if (pools.size >= manyOrigins) forgetEmpty()
+      const url = new URL(origin)
+      const tls = url.protocol === "https:" ? Trust.connectOptions(options.tls?.(url.origin) ?? {}) : {}
+      const pool = HttpPool.make(url, { ...settings, tls })
+      pools.set(origin, pool)
+      return pool
+    }
+    return (outgoing, exchange) => poolOf(outgoing.origin).dispatch(outgoing, exchange)
+  })
+}
