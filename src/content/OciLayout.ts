@@ -16,6 +16,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Descriptor from "../model/Descriptor.ts"
 import type * as Digest from "../model/Digest.ts"
+import * as Jobs from "../model/internal/jobs.ts"
 import { MalformedContent } from "../model/RegistryError.ts"
 import type * as ContentStore from "./ContentStore.ts"
 import * as FileLock from "./internal/fileLock.ts"
@@ -93,8 +94,8 @@ const parts = Effect.fnUntraced(function* (directory: string, options: Options) 
     timeout: options.lockTimeout ?? Duration.minutes(1)
   })
   // The fibers of this process queue up, so that only one of them asks the disk.
-  const own = yield* Effect.makeSemaphore(1)
-  const made: Parts = { label, files, lock: { run: (use) => own.withPermits(1)(shared.run(use)) } }
+  const own = Jobs.make(1)
+  const made: Parts = { label, files, lock: { run: (use) => Jobs.one(own, shared.run(use)) } }
   return made
 })
 

@@ -3,11 +3,13 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
 import * as HostGate from "../../src/transport/internal/hostGate.ts"
+import * as Steps from "../support/Steps.ts"
 
 /** Holds a place for some time. */
 const hold = (gate: HostGate.HostGate, lane: HostGate.Lane, millis: number, priority: HostGate.Priority = "small") =>
@@ -210,4 +212,18 @@ describe("hostGate", () => {
       )
     )
   )
+
+  it("who is interrupted while it waits is not let in later, between whichever steps the interruption comes", () => {
+    for (let operation = 1; operation < 60; operation++) {
+      const gate = HostGate.make({ concurrency: 1 })
+      const holder = Effect.runSync(gate.enter("read", "small"))
+      const { resume, scheduler } = Steps.yieldingBefore(operation)
+      const fiber = Effect.runFork(hold(gate, "read", 0), { scheduler })
+      fiber.unsafeInterruptAsFork(FiberId.none)
+      resume()
+      holder.leave()
+      resume()
+      expect(Effect.runSync(gate.taken), `before operation ${operation}`).toEqual(free)
+    }
+  })
 })

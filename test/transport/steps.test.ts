@@ -134,4 +134,27 @@ describe("steps", () => {
       assert.isAtMost(held.length, 1)
     })
   )
+
+  it.scoped("a request over another client ends, between whichever steps of its fiber the interruption comes", () =>
+    Effect.gen(function* () {
+      for (let operation = 1; operation < 150; operation++) {
+        let running = 0
+        const client = HttpClient.make(() =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => running++),
+            () => Effect.never,
+            () => Effect.sync(() => running--)
+          )
+        )
+        const transport = yield* transportOver(client)
+        const { resume, scheduler } = Steps.yieldingBefore(operation)
+        const fiber = Effect.runFork(Effect.scoped(transport.execute(request())), { scheduler })
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        resume()
+        assert.isNotNull(fiber.unsafePoll(), `before operation ${operation}`)
+        assert.strictEqual(running, 0, `before operation ${operation}`)
+        assert.deepStrictEqual(yield* transport.taken("registry.test"), { read: 0, write: 0 }, `before operation ${operation}`)
+      }
+    })
+  )
 })

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Jobs from "../../model/internal/jobs.ts"
 
 /** What reading and writing manifests learns about registries, and the locks of the fall-back indexes. @internal */
 export interface ManifestState {
@@ -18,7 +19,7 @@ interface Known {
 }
 
 interface Lock {
-  readonly semaphore: Effect.Semaphore
+  readonly turn: Jobs.Jobs
   users: number
 }
 
@@ -52,12 +53,12 @@ export const exclusively =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.acquireUseRelease(
       Effect.sync(() => {
-        const lock = state.locks.get(key) ?? { semaphore: Effect.unsafeMakeSemaphore(1), users: 0 }
+        const lock = state.locks.get(key) ?? { turn: Jobs.make(1), users: 0 }
         state.locks.set(key, lock)
         lock.users++
         return lock
       }),
-      (lock) => lock.semaphore.withPermits(1)(effect),
+      (lock) => Jobs.one(lock.turn, effect),
       (lock) =>
         Effect.sync(() => {
           if (--lock.users === 0) state.locks.delete(key)

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { join } from "../../model/internal/bytes.ts"
+import * as Jobs from "../../model/internal/jobs.ts"
 import type { StoreError } from "../../model/RegistryError.ts"
 import { fromPlatform, storeError } from "./localError.ts"
 import * as TarHeader from "./tarHeader.ts"
@@ -36,7 +37,7 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
   // Closed before it is renamed: not every system renames open files.
   const opened = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
   const file = yield* fs.open(beside, { flag: "wx+" }).pipe(Scope.extend(opened), Effect.mapError(failed))
-  const turn = yield* Effect.makeSemaphore(1)
+  const turn = Jobs.make(1)
   const folders = new Set<string>()
   let end = 0
   let isOpen = true
@@ -47,7 +48,8 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
   const requireOpen = Effect.suspend(() => (isOpen ? Effect.void : storeError(label, "write", "the archive is complete")))
 
   const append: TarWriter["append"] = (fill, expected = "") =>
-    turn.withPermits(1)(
+    Jobs.one(
+      turn,
       Effect.gen(function* () {
         yield* requireOpen
         const entered = TarHeader.foldersOf(expected).filter((folder) => !folders.has(folder))
@@ -68,7 +70,8 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
       })
     )
 
-  const commit = turn.withPermits(1)(
+  const commit = Jobs.one(
+    turn,
     Effect.gen(function* () {
       yield* requireOpen
       isOpen = false

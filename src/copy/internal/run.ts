@@ -1,9 +1,9 @@
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Ending from "../../client/internal/ending.ts"
 import type * as ContentStore from "../../content/ContentStore.ts"
+import * as Ending from "../../model/internal/ending.ts"
+import * as Jobs from "../../model/internal/jobs.ts"
 import type * as Progress from "../Progress.ts"
-import * as Jobs from "./jobs.ts"
 
 /** What became of the content of a run, by number and bytes. @internal */
 export interface Tally {

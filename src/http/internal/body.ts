@@ -236,22 +236,25 @@ export const make = (options: {
       // Nobody has taken hold of it yet: its place may have to be waited for.
       reader = { close: letGo(forks, watchdog, source), abandon: () => {} }
       const whole = moving(() =>
-        Watchdog.guard(
-          watchdog,
-          () => {
-            reader = undefined
-            return forks.fork(source.arrayBuffer)
-          },
-          idleMillis,
-          (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
-            if (Exit.isFailure(exit)) return Effect.failSync(() => broken(exit.cause))
-            const bytes = new Uint8Array(exit.value)
-            const cut = ended(bytes.byteLength)
-            if (bytes.byteLength > limitBytes) return Effect.failSync(() => errors.tooLarge(limitBytes))
-            return Option.isSome(cut) ? Effect.fail(cut.value) : Effect.succeed(bytes)
-          },
-          () => Effect.failSync(overdue),
-          () => Effect.void
+        Effect.uninterruptibleMask((restore) =>
+          Watchdog.guard(
+            watchdog,
+            () => {
+              reader = undefined
+              return forks.fork(source.arrayBuffer)
+            },
+            restore,
+            idleMillis,
+            (exit): Effect.Effect<Uint8Array, TransportError | LimitExceeded> => {
+              if (Exit.isFailure(exit)) return Effect.failSync(() => broken(exit.cause))
+              const bytes = new Uint8Array(exit.value)
+              const cut = ended(bytes.byteLength)
+              if (bytes.byteLength > limitBytes) return Effect.failSync(() => errors.tooLarge(limitBytes))
+              return Option.isSome(cut) ? Effect.fail(cut.value) : Effect.succeed(bytes)
+            },
+            () => Effect.failSync(overdue),
+            () => Effect.void
+          )
         )
       )
       return Effect.onInterrupt(whole, () => release)

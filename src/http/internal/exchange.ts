@@ -198,15 +198,14 @@ const answer = (
   const onOverdue = () => Effect.failSync(() => stalled(request, "timeout", settings.answerMillis))
   const start = Direct.startOf(client)
   if (start !== undefined) return Watchdog.guardDirect(watchdog, start(sent, target), restore, settings.answerMillis, onExit, onOverdue)
-  return restore(
-    Watchdog.guard(
-      watchdog,
-      () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
-      settings.answerMillis,
-      onExit,
-      onOverdue,
-      (dropped) => Body.letGo(forks, watchdog, dropped)
-    )
+  return Watchdog.guard(
+    watchdog,
+    () => forks.fork(client.execute(sent), { updateRefs: surroundings }),
+    restore,
+    settings.answerMillis,
+    onExit,
+    onOverdue,
+    (dropped) => Body.letGo(forks, watchdog, dropped)
   )
 }
 

@@ -121,32 +121,37 @@ export const patrols = (): ((clock: Clock.Clock) => Patrol) => {
 
 /**
  * Runs the effect in a fiber of its own, so that it can be left behind when it is overdue, whatever it does. `onExit` sees how it ended
- * and gives what the caller gets; `onDropped` gets a result that came when the caller was being interrupted.
+ * and gives what the caller gets; `onDropped` gets a result that came when the caller was being interrupted. To be run uninterruptibly: `restore`
+ * is for the wait.
  *
  * @internal
  */
 export const guard = <A, E, B, E2>(
   watchdog: Watchdog,
   run: () => Fiber.RuntimeFiber<A, E>,
+  restore: <A2, E3>(effect: Effect.Effect<A2, E3>) => Effect.Effect<A2, E3>,
   limitMillis: number,
   onExit: (exit: Exit.Exit<A, E>) => Effect.Effect<B, E2>,
   onOverdue: () => Effect.Effect<B, E2>,
   onDropped: (value: A) => Effect.Effect<void>
 ): Effect.Effect<B, E2> =>
-  Effect.async((resume) => {
+  Effect.suspend(() => {
     let left = false
     const fiber = run()
-    watchdog.expect(limitMillis, () => {
-      left = true
-      fiber.unsafeInterruptAsFork(FiberId.none)
-      resume(onOverdue())
+    const end = Effect.async<B, E2>((resume) => {
+      watchdog.expect(limitMillis, () => {
+        left = true
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        resume(onOverdue())
+      })
+      fiber.addObserver((exit) => {
+        if (left) return
+        watchdog.arrived()
+        resume(onExit(exit))
+      })
     })
-    fiber.addObserver((exit) => {
-      if (left) return
-      watchdog.arrived()
-      resume(onExit(exit))
-    })
-    return Effect.suspend(() => {
+    // What an interruption has to do is not left to the wait, which forgets it when it is interrupted before its first step.
+    return Effect.onInterrupt(restore(end), () => {
       watchdog.arrived()
       return Effect.flatMap(Fiber.interrupt(fiber), (exit) => (Exit.isSuccess(exit) ? onDropped(exit.value) : Effect.void))
     })

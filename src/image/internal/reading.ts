@@ -5,6 +5,7 @@ import * as Stream from "effect/Stream"
 import type * as ContentStore from "../../content/ContentStore.ts"
 import { collect } from "../../content/internal/blobBytes.ts"
 import * as Descriptor from "../../model/Descriptor.ts"
+import * as Jobs from "../../model/internal/jobs.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import {
   type DigestMismatch,
@@ -65,10 +66,13 @@ export const manifestOf = <E>(
  * @internal
  */
 export const remembered = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const turn = Effect.unsafeMakeSemaphore(1)
+  const turn = Jobs.make(1)
   let known = Option.none<A>()
   const run = Effect.tap(effect, (value) => {
     known = Option.some(value)
   })
-  return turn.withPermits(1)(Effect.suspend((): Effect.Effect<A, E> => (Option.isSome(known) ? Effect.succeed(known.value) : run)))
+  return Jobs.one(
+    turn,
+    Effect.suspend((): Effect.Effect<A, E> => (Option.isSome(known) ? Effect.succeed(known.value) : run))
+  )
 }

@@ -6,9 +6,13 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as PullStream from "../../http/internal/pullStream.ts"
 import { concat } from "../../model/internal/bytes.ts"
 import { noBytes, RequestAborted } from "./exchange.ts"
 
@@ -25,13 +29,26 @@ export interface Source {
 const abortion = () =>
   new RequestAborted({ cause: Object.assign(new Error("Request aborted"), { name: "AbortError", code: "UND_ERR_ABORTED" }) })
 
-const aborted = (signal: AbortSignal): Effect.Effect<never, RequestAborted> =>
-  Effect.async<never, RequestAborted>((resume) => {
-    const fail = () => resume(Effect.fail(abortion()))
-    if (signal.aborted) return fail()
-    signal.addEventListener("abort", fail, { once: true })
-    return Effect.sync(() => signal.removeEventListener("abort", fail))
-  })
+/** One pull, in a fiber of its own that the signal ends. */
+const unlessAborted = (signal: AbortSignal, pull: PullStream.Pull<unknown>): PullStream.Pull<unknown> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDaemon(Effect.interruptible(pull)), (fiber) => {
+      const stop = () => fiber.unsafeInterruptAsFork(FiberId.none)
+      signal.addEventListener("abort", stop)
+      if (signal.aborted) stop()
+      const forget = Effect.suspend(() => {
+        signal.removeEventListener("abort", stop)
+        return Fiber.interrupt(fiber)
+      })
+      return Effect.flatMap(Effect.ensuring(restore(Fiber.await(fiber)), forget), (exit) =>
+        signal.aborted && Exit.isInterrupted(exit) ? Effect.fail(Option.some(abortion())) : exit
+      )
+    })
+  )
+
+/** The same bytes until the signal says otherwise. `Stream.interruptWhen` may wait for ever when it is interrupted early. */
+const untilAborted = (signal: AbortSignal, bytes: Stream.Stream<Uint8Array, unknown>): Stream.Stream<Uint8Array, unknown> =>
+  PullStream.make((scope) => Effect.map(PullStream.openIn(scope, bytes), (pull) => unlessAborted(signal, pull)))
 
 /**
  * A response that behaves as the platform's undici client's does: the body is pulled as it is wanted, can be read once, is empty rather
@@ -81,7 +98,7 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
     const flowing = (bytes: Stream.Stream<Uint8Array, unknown>) => {
       // One piece at a time, so that a reader that stops has not been served the rest.
       const told = sent === undefined ? bytes : Stream.mapEffect(bytes, (piece) => Effect.sync(() => whole(piece)))
-      return Stream.mapError(Stream.interruptWhen(told, aborted(signal)), failure)
+      return Stream.mapError(untilAborted(signal, told), failure)
     }
     this.stream = Stream.unwrap(
       Effect.map(take(), (body) =>

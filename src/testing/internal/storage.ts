@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Digest from "../../model/Digest.ts"
 import { concat } from "../../model/internal/bytes.ts"
+import * as Jobs from "../../model/internal/jobs.ts"
 import { DigestMismatch, type InvalidDigest, type StoreError } from "../../model/RegistryError.ts"
 import type { ManifestRecord, Place, RepositoryRecord } from "./place.ts"
 import type { Service, Upload } from "./storageService.ts"
@@ -13,7 +14,7 @@ interface Repository extends RepositoryRecord {
   readonly blobs: Map<Digest.Digest, number>
   readonly manifests: Map<Digest.Digest, ManifestRecord>
   readonly tags: Map<string, Digest.Digest>
-  readonly saving: Effect.Semaphore
+  readonly saving: Jobs.Jobs
 }
 
 const toRepository = (record: RepositoryRecord): Repository => ({
@@ -21,15 +22,15 @@ const toRepository = (record: RepositoryRecord): Repository => ({
   blobs: new Map(record.blobs),
   manifests: new Map(record.manifests),
   tags: new Map(record.tags),
-  saving: Effect.unsafeMakeSemaphore(1)
+  saving: Jobs.make(1)
 })
 
 /** A storage over a place for bytes, knowing the repositories found there. @internal */
 export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Service => {
   const repositories = new Map(found.map((record) => [record.name, toRepository(record)]))
   const sessions = new Map<string, Upload>()
-  const changingContent = Effect.unsafeMakeSemaphore(1)
-  const changingManifests = Effect.unsafeMakeSemaphore(1)
+  const changingContent = Jobs.make(1)
+  const changingManifests = Jobs.make(1)
   let uploadCount = 0
 
   const known = (name: string): Repository | undefined => repositories.get(name)
@@ -44,7 +45,10 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
 
   /** Records are written one after the other, each with what is true when its turn comes. */
   const save = (repository: Repository): Effect.Effect<void, StoreError> =>
-    repository.saving.withPermits(1)(Effect.suspend(() => place.save(repository)))
+    Jobs.one(
+      repository.saving,
+      Effect.suspend(() => place.save(repository))
+    )
 
   const linked = (digest: Digest.Digest): boolean => {
     for (const repository of repositories.values()) if (repository.blobs.has(digest) || repository.manifests.has(digest)) return true
@@ -52,7 +56,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
   }
 
   /** Content that is stored is linked before anybody finds that nothing links it. */
-  const storing = changingContent.withPermits(1)
+  const storing = <A, E>(self: Effect.Effect<A, E>) => Jobs.one(changingContent, self)
 
   const dropContent = (digest: Digest.Digest) => storing(Effect.suspend(() => (linked(digest) ? Effect.void : place.remove(digest))))
 
@@ -75,7 +79,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     )
 
   const makeUpload = (id: string, repository: string, algorithm: string, hasher: Digest.Hasher, startedAt: number): Upload => {
-    const lock = Effect.unsafeMakeSemaphore(1)
+    const turn = Jobs.make(1)
     let sizeBytes = 0
 
     const finish = Effect.sync(() => void sessions.delete(id))
@@ -102,7 +106,10 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
       repository,
       info: Effect.sync(() => ({ id, repository, sizeBytes, startedAt })),
       exclusive: (self) =>
-        lock.withPermits(1)(Effect.suspend(() => (sessions.get(id) === upload ? Effect.asSome(self) : Effect.succeedNone))),
+        Jobs.one(
+          turn,
+          Effect.suspend(() => (sessions.get(id) === upload ? Effect.asSome(self) : Effect.succeedNone))
+        ),
       append: (body) =>
         Effect.map(
           place.append(id, body, (bytes) => {
@@ -206,7 +213,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     tags: (name) => Effect.sync(() => [...(known(name)?.tags.keys() ?? [])].sort()),
     tag: (name, tag) => Effect.sync(() => Option.fromNullable(known(name)?.tags.get(tag))),
     removeTag,
-    exclusive: changingManifests.withPermits(1),
+    exclusive: (self) => Jobs.one(changingManifests, self),
     reset: Effect.suspend(() => {
       repositories.clear()
       sessions.clear()

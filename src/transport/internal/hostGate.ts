@@ -80,14 +80,9 @@ class Places {
   }
 
   private wait(holder: Holder, priority: Priority): Effect.Effect<void> {
+    // Who is interrupted meanwhile leaves: a wait that is interrupted before its first step would not tell.
     return Effect.async<void>((resume) => {
-      const queue = this.queues[priority]
-      const waiter: Waiter = { holder, resume: () => resume(Effect.void) }
-      queue.push(waiter)
-      return Effect.sync(() => {
-        const index = queue.indexOf(waiter)
-        if (index >= 0) queue.splice(index, 1)
-      })
+      this.queues[priority].push({ holder, resume: () => resume(Effect.void) })
     })
   }
 
@@ -136,15 +131,24 @@ class Places {
     return true
   }
 
+  /** Gives the place back, or waits for none any longer. */
   release(holder: Holder): void {
     const held = holder.state === "moving" || holder.state === "resting"
     this.resting.delete(holder)
     holder.state = "left"
-    if (!held) return
+    if (!held) {
+      for (const queue of Object.values(this.queues)) drop(queue, holder)
+      return
+    }
     const waiter = this.next()
     if (waiter === undefined) this.taken--
     else admit(waiter)
   }
+}
+
+const drop = (queue: Array<Waiter>, holder: Holder): void => {
+  const index = queue.findIndex((waiter) => waiter.holder === holder)
+  if (index >= 0) queue.splice(index, 1)
 }
 
 const admit = (waiter: Waiter): void => {

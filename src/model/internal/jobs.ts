@@ -1,9 +1,10 @@
 import * as Effect from "effect/Effect"
-import * as Ending from "../../client/internal/ending.ts"
+import * as Ending from "./ending.ts"
 
 /**
  * Places for pieces of work, of which so many may be done at once; given in the order in which they are asked for. The semaphores of Effect
- * wake all who wait whenever a place gets free, which for n of them is n² of it.
+ * wake all who wait whenever a place gets free, which for n of them is n² of it, and lose the place of who is interrupted between the step
+ * that takes it and the next.
  *
  * @internal
  */

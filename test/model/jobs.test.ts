@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Jobs from "../../src/copy/internal/jobs.ts"
+import * as Jobs from "../../src/model/internal/jobs.ts"
 import * as Steps from "../support/Steps.ts"
 
 describe("jobs", () => {
