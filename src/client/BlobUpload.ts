@@ -247,10 +247,12 @@ const learnOwnMounts = ({ descriptor, learned, repository, transfer }: Task<unkn
 
 const run = <E>(task: Task<E>): Effect.Effect<Result, PutBlobError | E> =>
   Effect.gen(function* () {
-    const { transfer, learned, settings, descriptor, options } = task
+    const { transfer, learned, settings, descriptor, source, options } = task
+    // While the registry opens the upload, the source gives its first bytes.
+    const readAhead = "again" in source ? source.again.begin : Effect.void
     const begun: Begin.Begun =
       options.session === undefined
-        ? yield* Begin.begin(transfer.slot, settings, learned, descriptor.digest, options.checkExists ?? true)
+        ? yield* Begin.begin(transfer.slot, settings, learned, descriptor.digest, options.checkExists ?? true, readAhead)
         : yield* goOn(task, options.session)
     if (begun._tag === "Existed") return found(descriptor, "existed")
     if (begun._tag === "Mounted") return found(descriptor, "mounted", begun.from)

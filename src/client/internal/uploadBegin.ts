@@ -92,13 +92,18 @@ function* openOrFind(slot: Slot, learned: Memory, digest: Digest.Digest) {
   return undefined
 }
 
-/** @internal */
+/**
+ * `onMissing` is run once the content will be wanted, as far as one can tell before the upload is open.
+ *
+ * @internal
+ */
 export const begin = Effect.fnUntraced(function* (
   slot: Slot,
   settings: HostSettings,
   learned: Memory,
   digest: Digest.Digest,
-  checkExists: CheckExists
+  checkExists: CheckExists,
+  onMissing: Effect.Effect<void>
 ): Effect.fn.Return<Begun, PutBlobError> {
   const found = checkExists === "mount" ? yield* openOrFind(slot, learned, digest) : undefined
   if (found !== undefined) return found
@@ -106,6 +111,7 @@ export const begin = Effect.fnUntraced(function* (
   if (checkExists !== false && (yield* withOrWithoutSources(slot, exists))) return { _tag: "Existed" }
   const mounted = yield* mount(slot, settings, learned, digest)
   if (mounted !== undefined) return mounted
+  yield* onMissing
   if ((yield* withOrWithoutSources(slot, slot.start)) === "Opened") return { _tag: "Opened" }
   // Nothing was mounted and nothing is open: the answer is believed only if the blob is there.
   if (yield* exists) return { _tag: "Existed" }

@@ -18,6 +18,8 @@ import { sizeOf, stepBytes } from "./uploadContent.ts"
 export interface UploadSource<E> {
   /** The bytes from `offset` on. Whoever runs it takes over: who ran it before gets nothing more. */
   readonly from: (offset: number) => Stream.Stream<Uint8Array, E>
+  /** Reads ahead, so that the first bytes are at hand when they are wanted. */
+  readonly begin: Effect.Effect<void>
   /** Waits until there is a byte at `offset`, or the end. */
   readonly ready: (offset: number) => Effect.Effect<void, E>
   /** How far it was read. */
@@ -220,6 +222,9 @@ export const make = <E>(
 
   return {
     from: (offset) => PullStream.make(() => Effect.suspend(() => Effect.map(seek(offset), () => pullFrom(offset)))),
+    begin: Effect.sync(() => {
+      if (reading === undefined) start()
+    }),
     ready: (offset) => Effect.suspend(() => Effect.zipRight(seek(offset), there(offset))),
     reached: () => tail.end,
     close: Effect.suspend(() => {
