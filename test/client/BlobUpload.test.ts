@@ -1,8 +1,10 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
@@ -101,6 +103,39 @@ describe("BlobUpload", () => {
         expect(yield* lines).toEqual(["POST 202", "PUT 201"])
         const [begun] = yield* Uploads.requests("POST")
         expect(begun?.headers["content-length"]).toBe("0")
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
+    it.effect("gives its first bytes while the upload is opened, and none where there is nothing to send", () =>
+      Effect.gen(function* () {
+        yield* Uploads.setRules({ match: { method: "POST" }, fault: Fault.stall })
+        const begun = yield* Deferred.make<void>()
+        const given = { pieces: 0, ended: false }
+        const source = pieces(content).pipe(
+          Stream.tap(() =>
+            Effect.zipRight(
+              Effect.sync(() => given.pieces++),
+              Deferred.succeed(begun, undefined)
+            )
+          ),
+          Stream.ensuring(
+            Effect.sync(() => {
+              given.ended = true
+            })
+          )
+        )
+        const putting = yield* Effect.fork(put(content, source))
+        yield* Deferred.await(begun)
+        yield* Effect.yieldNow()
+        expect(given).toEqual({ pieces: 1, ended: false })
+        // Its opening is waited for, to cancel it.
+        yield* whileTimePasses(Fiber.interrupt(putting))
+        expect(given).toEqual({ pieces: 1, ended: true })
+
+        const registry = yield* MemoryRegistry.MemoryRegistry
+        yield* registry.seedBlob(repository.name, content)
+        expect(yield* put(content, source)).toMatchObject({ outcome: "existed" })
+        expect(given.pieces).toBe(1)
       }).pipe(Effect.provide(Registries.layer()))
     )
 
