@@ -82,16 +82,19 @@ const connect = (sent: Http.ClientRequest, socket: Net.Socket, connected: string
 /** Tells the exchange what comes back. */
 const listen = (sent: Http.ClientRequest, exchange: Exchange): void => {
   let ended = false
+  let answered = false
   const fail = (error: Error) => {
     // An upload that goes on after its answer is cut off, which is no failure.
     if (!ended) exchange.onResponseError(undefined, error)
   }
-  let answered = false
+  const hangUp = () => {
+    if (!ended) exchange.onResponseError(undefined, hungUp())
+  }
   exchange.onRequestStart({ abort: (error) => sent.destroy(error), pause: () => {}, resume: () => {} })
   sent.on("error", fail)
   // Without an error when the answer was an upgrade, which nobody asked for.
   sent.on("close", () => {
-    if (!answered) fail(hungUp())
+    if (!answered) hangUp()
   })
   sent.on("response", (response) => {
     answered = true
@@ -104,7 +107,7 @@ const listen = (sent: Http.ClientRequest, exchange: Exchange): void => {
     exchange.onResponseStart(controller, response.statusCode ?? 0, headersOf(response.rawHeaders))
     response.on("data", (bytes: Buffer) => exchange.onResponseData(controller, bytes))
     response.on("error", fail)
-    response.on("close", () => fail(hungUp()))
+    response.on("close", hangUp)
     response.on("end", () => {
       ended = true
       if (!sent.writableFinished) sent.destroy()
