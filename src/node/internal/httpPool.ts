@@ -70,6 +70,8 @@ const connect = (sent: Http.ClientRequest, socket: Net.Socket, connected: string
     start()
     return
   }
+  // A callback of Node's is outside of any fiber.
+  // @effect-diagnostics-next-line globalTimers:off
   const timer = setTimeout(() => sent.destroy(failure("ETIMEDOUT", "the connection was not made in time")), limitMillis)
   const stop = () => clearTimeout(timer)
   socket.once("close", stop)
