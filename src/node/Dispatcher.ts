@@ -53,7 +53,7 @@ export interface ProxySettings {
  * - `lookup`: how connections find the addresses of a name, the system's name service by default; a proxy looks names up by itself
  * - `connections`: sockets per origin, without limit by default; requests beyond it wait
  * - `connectTimeout`: for the TCP and TLS handshakes, 30 seconds by default
- * - `keepAlive`: how long an unused connection is kept, 30 seconds by default; a server's `Keep-Alive` header wins
+ * - `keepAlive`: how long an unused connection is kept, 30 seconds by default; a server's `Keep-Alive` header may make it shorter
  * - `maxHeaderBytes`: the limit of all response headers together, 256 KiB by default
  * - `http2`: whether HTTP/2 is offered to the server, false by default
  *

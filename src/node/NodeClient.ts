@@ -69,9 +69,11 @@ const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never
     maxHeaderBytes: options.maxHeaderBytes ?? 256 * 1024,
     lookup: options.lookup
   }
+  let closed = false
   const open = Effect.sync(() => new Map<string, HttpPool.Pool>())
   const close = (pools: Map<string, HttpPool.Pool>) =>
     Effect.sync(() => {
+      closed = true
       for (const pool of pools.values()) pool.destroy()
     })
   return Effect.map(Effect.acquireRelease(open, close), (pools): ClientOver.Dispatch => {
@@ -79,10 +81,12 @@ const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never
       for (const [origin, pool] of pools) if (pool.isEmpty()) pools.delete(origin)
     }
     const poolOf = (origin: string): HttpPool.Pool => {
+      if (closed) throw HttpPool.clientClosed()
       const known = pools.get(origin)
       if (known !== undefined) return known
       if (pools.size >= manyOrigins) forgetEmpty()
       const url = new URL(origin)
+      if (!/^https?:$/.test(url.protocol)) throw HttpPool.failure("ERR_INVALID_PROTOCOL", `${url.protocol} is neither http nor https`)
       const tls = url.protocol === "https:" ? Trust.connectOptions(options.tls?.(url.origin) ?? {}) : {}
       const pool = HttpPool.make(url, { ...settings, tls })
       pools.set(origin, pool)

@@ -9,6 +9,7 @@ import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -232,11 +233,41 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
 
     it.scopedLive("fails when the server speaks another protocol from there on", () =>
       Effect.gen(function* () {
+        const http = yield* client()
+        for (const headers of ["connection: upgrade\r\nupgrade: chat\r\n", "connection: upgrade\r\n", ""]) {
+          const host = yield* Tcp.serve((socket) =>
+            socket.once("data", () => socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headers}\r\nhello`))
+          )
+          assert.strictEqual((yield* Effect.flip(http.get(`http://${host}`)))._tag, "RequestError")
+        }
+      })
+    )
+
+    it.scopedLive("is whole, whatever follows it", () =>
+      Effect.gen(function* () {
         const host = yield* Tcp.serve((socket) =>
-          socket.once("data", () => socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\nhello"))
+          socket.on("data", () => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more"))
         )
         const http = yield* client()
-        assert.strictEqual((yield* Effect.flip(http.get(`http://${host}`)))._tag, "RequestError")
+        for (let round = 0; round < 5; round++) {
+          assert.strictEqual(yield* Effect.flatMap(http.get(`http://${host}`), (response) => response.text), "ok")
+        }
+      })
+    )
+
+    it.scopedLive("comes over a new connection when the server closes the kept one", () =>
+      Effect.gen(function* () {
+        const host = yield* Tcp.serve((socket) => {
+          socket.once("data", () => {
+            socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            // As if it had been closed while the next request was on its way.
+            socket.once("data", () => socket.destroy())
+          })
+        })
+        const http = yield* NodeClient.make({ proxy: "none" })
+        for (let round = 0; round < 5; round++) {
+          assert.strictEqual(yield* Effect.flatMap(http.get(`http://${host}`), (response) => response.text), "ok")
+        }
       })
     )
 
@@ -471,6 +502,39 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
       })
     )
 
+    it.scopedLive("says where a body ends, whatever the method, and sends none of another length than it says", () =>
+      Effect.gen(function* () {
+        const server = yield* echoSize
+        const { execute } = yield* client()
+        const sent = (request: HttpClientRequest.HttpClientRequest) => Effect.flatMap(execute(request), (response) => response.text)
+        const del = HttpClientRequest.make("DELETE")(server.origin) as HttpClientRequest.HttpClientRequest
+        const withBody = (body: HttpBody.HttpBody) => HttpClientRequest.setBody(del, body)
+        assert.strictEqual(yield* sent(withBody(HttpBody.raw("four"))), "4 4 none")
+        assert.strictEqual(yield* sent(withBody(HttpBody.raw(new Blob(["four"])))), "4 4 none")
+        assert.strictEqual(yield* sent(withBody(HttpBody.raw(new Uint16Array([1, 2])))), "4 4 none")
+        assert.strictEqual(yield* sent(withBody(HttpBody.stream(Stream.make(block)))), "65536 none chunked")
+        for (const length of ["2", "6"]) {
+          const wrong = HttpClientRequest.setHeader(withBody(HttpBody.raw("four")), "content-length", length)
+          assert.strictEqual((yield* Effect.flip(execute(wrong)))._tag, "RequestError")
+        }
+        assert.strictEqual((yield* Effect.flip(execute(withBody(HttpBody.raw(5)))))._tag, "RequestError")
+        assert.strictEqual(yield* sent(withBody(HttpBody.raw("four"))), "4 4 none")
+      })
+    )
+
+    it.scopedLive("closes a Node stream that nobody wants any more", () =>
+      Effect.gen(function* () {
+        const waiting = new Readable({ read() {} })
+        const server = yield* LocalServer.make(() => {})
+        const http = yield* client()
+        const request = HttpClientRequest.put(server.origin, { body: HttpBody.raw(waiting) })
+        const fiber = yield* Effect.fork(http.execute(request))
+        yield* eventually(Effect.map(server.connections, (count) => count === 1))
+        yield* Fiber.interrupt(fiber)
+        yield* eventually(Effect.sync(() => waiting.destroyed))
+      })
+    )
+
     it.scopedLive("leaves the source alone when there is no connection", () =>
       Effect.gen(function* () {
         const { made, stream } = source(1)
@@ -669,6 +733,23 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
 })
 
 describe("NodeClient", () => {
+  it.scopedLive("has no time limit that is none, and asks nobody over anything but http", () =>
+    Effect.gen(function* () {
+      const server = yield* LocalServer.make((_, response) => response.end("x"))
+      const http = yield* NodeClient.make({ proxy: "none", connectTimeout: Duration.infinity, keepAlive: Duration.infinity })
+      assert.strictEqual(yield* Effect.flatMap(http.get(server.origin), (response) => response.text), "x")
+      const { cause } = yield* Effect.flip(http.get(server.origin.replace("http:", "ftp:")))
+      assert.strictEqual(Object(cause).code, "ERR_INVALID_PROTOCOL")
+    })
+  )
+
+  it.live("does nothing after its scope", () =>
+    Effect.gen(function* () {
+      const http = yield* Effect.scoped(NodeClient.make({ proxy: "none" }))
+      assert.strictEqual(Object((yield* Effect.flip(http.get("http://127.0.0.1:1/"))).cause).code, "ERR_CLIENT_CLOSED")
+    })
+  )
+
   it.live("its layer destroys the pool, and with it requests under way, when it is released", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -226,4 +226,26 @@ describe("hostGate", () => {
       expect(Effect.runSync(gate.taken), `before operation ${operation}`).toEqual(free)
     }
   })
+
+  it.effect("who gives up a wait and begins another holds one place", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 1 })
+      const resting = yield* gate.enter("read", "bulk")
+      resting.rest()
+      // Takes the place of the body that rests.
+      const other = yield* Effect.fork(gate.enter("read", "small"))
+      yield* TestClock.adjust("1 second")
+      const busy = yield* Fiber.join(other)
+      const pull = resting.moving(Effect.succeed("bytes"))
+      for (let round = 0; round < 3; round++) {
+        const given = yield* Effect.fork(Effect.timeoutOption(pull, "50 millis"))
+        yield* TestClock.adjust("50 millis")
+        expect(yield* Fiber.join(given)).toEqual(Option.none())
+      }
+      busy.leave()
+      expect(yield* pull).toBe("bytes")
+      resting.leave()
+      expect(yield* gate.taken).toEqual(free)
+    })
+  )
 })

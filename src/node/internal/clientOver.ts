@@ -77,8 +77,11 @@ const begin = (dispatch: Dispatch, request: HttpClientRequest.HttpClientRequest,
         return upload.close
       })
     })
-  return { response: Effect.flatMap(UploadBody.make(request.body), send), abort: () => abort() }
+  return { response: Effect.flatMap(Effect.mapError(UploadBody.make(request.body), unsendable(request)), send), abort: () => abort() }
 }
+
+const unsendable = (request: HttpClientRequest.HttpClientRequest) => (cause: unknown) =>
+  new HttpClientError.RequestError({ request, reason: "Encode", cause })
 
 const aborted = new Error("the request was aborted")
 

@@ -12,6 +12,7 @@ import type * as Trust from "./trust.ts"
 export interface Settings {
   /** Without limit when absent. */
   readonly connections: number | undefined
+  /** Without limit when zero or infinite. */
   readonly connectTimeoutMillis: number
   readonly keepAliveMillis: number
   readonly maxHeaderBytes: number
@@ -28,40 +29,105 @@ export interface Pool {
 }
 
 /** Errors of our own are told by a code, as those of Node are. */
-const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+export const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+
+/** Told to whoever still waits for an answer. */
+export const clientClosed = (): Error => failure("ERR_CLIENT_CLOSED", "the client was closed")
+
+const hungUp = (): Error => failure("ECONNRESET", "the connection ended before the answer did")
+
+/** Node's timers know no longer ones. */
+const longestMillis = 2 ** 31 - 1
 
 export const make = (origin: URL, settings: Settings): Pool => {
   const { connections, connectTimeoutMillis, keepAliveMillis, lookup, maxHeaderBytes, tls } = settings
+  if (connections !== undefined && connections < 1) throw failure("ERR_OUT_OF_RANGE", "no connection is allowed")
   const secure = origin.protocol === "https:"
   const { Agent, request } = secure ? Https : Http
   const agent = new Agent({
     keepAlive: true,
     // Of connections nobody uses.
-    timeout: keepAliveMillis,
+    timeout: Math.max(1, Math.min(keepAliveMillis, longestMillis)),
     maxSockets: connections ?? Number.POSITIVE_INFINITY,
     ...(lookup === undefined ? undefined : { lookup }),
-    ...(secure ? tls : undefined)
+    ...(secure ? { ALPNProtocols: ["http/1.1"], ...tls } : undefined)
   })
   const server = { agent, host: origin.hostname.replace(/^\[(.*)\]$/, "$1"), port: origin.port, maxHeaderSize: maxHeaderBytes }
-  const underWay = new Set<Http.ClientRequest>()
+  const isKept = () => Object.keys(agent.freeSockets).length > 0
+  /** How each request that is not over is ended. */
+  const underWay = new Set<(error: Error) => void>()
 
-  const dispatch: Dispatch = ({ body, headers, method, path }, exchange) => {
+  const begin = (outgoing: Outgoing, exchange: Exchange, again: boolean): void => {
+    const { body, method, path } = outgoing
+    const headers = { ...outgoing.headers, ...framing(outgoing) }
     const sent = request({ ...server, method, path, headers })
-    underWay.add(sent)
-    sent.on("close", () => underWay.delete(sent))
-    listen(sent, exchange)
+    const end = (error: Error) => {
+      exchange.onResponseError(undefined, error)
+      sent.destroy(error)
+    }
+    underWay.add(end)
+    sent.on("close", () => underWay.delete(end))
+    // A kept connection may have been closed while the request was on its way: what can be asked twice is.
+    const retry = again && body === null && (method === "GET" || method === "HEAD") ? () => begin(outgoing, exchange, false) : undefined
+    listen(sent, exchange, retry)
     const start = send(sent, body, headers["content-length"])
     sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", connectTimeoutMillis, start))
   }
 
+  /** A turn later: what came meanwhile on a kept connection, its end or an answer nobody asked for, is then known, and it is not used. */
+  const beginLater = (outgoing: Outgoing, exchange: Exchange): void => {
+    const turn = setImmediate(() => {
+      underWay.delete(end)
+      try {
+        begin(outgoing, exchange, true)
+      } catch (error) {
+        exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+    const forget = () => {
+      clearImmediate(turn)
+      underWay.delete(end)
+    }
+    const end = (error: Error) => {
+      forget()
+      exchange.onResponseError(undefined, error)
+    }
+    underWay.add(end)
+    exchange.onRequestStart({ abort: forget, pause: () => {}, resume: () => {} })
+  }
+
   return {
-    dispatch,
-    isEmpty: () => underWay.size === 0 && Object.keys(agent.freeSockets).length === 0,
+    dispatch: (outgoing, exchange) => (isKept() ? beginLater(outgoing, exchange) : begin(outgoing, exchange, false)),
+    isEmpty: () => underWay.size === 0 && !isKept(),
     destroy: () => {
-      for (const sent of underWay) sent.destroy(failure("ERR_CLIENT_CLOSED", "the client was closed"))
+      const error = clientClosed()
+      for (const end of [...underWay]) end(error)
       agent.destroy()
     }
   }
+}
+
+/** Undefined where only the end tells. */
+const sizeOf = (body: Outgoing["body"]): number | undefined => {
+  if (body === null) return 0
+  if (typeof body === "string") return Buffer.byteLength(body)
+  return body instanceof Uint8Array ? body.byteLength : undefined
+}
+
+/** With others Node says by itself that a body of unknown length comes in chunks. */
+const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
+
+/** Where the body ends: Node trusts its caller, and with some methods says nothing by itself. */
+const framing = ({ body, headers, method }: Outgoing): Readonly<Record<string, string>> => {
+  const size = sizeOf(body)
+  const length = headers["content-length"]
+  if (length !== undefined) {
+    if (size !== undefined && Number(length) !== size) throw mismatch(Number(length), `${size}`)
+    return {}
+  }
+  if (body === null) return {}
+  if (size !== undefined) return { "content-length": String(size) }
+  return bodiless.has(method) ? { "transfer-encoding": "chunked" } : {}
 }
 
 /** Starts once the connection is made, which may take so long. */
@@ -70,65 +136,87 @@ const connect = (sent: Http.ClientRequest, socket: Net.Socket, connected: string
     start()
     return
   }
-  // A callback of Node's is outside of any fiber.
-  // @effect-diagnostics-next-line globalTimers:off
-  const timer = setTimeout(() => sent.destroy(failure("ETIMEDOUT", "the connection was not made in time")), limitMillis)
-  const stop = () => clearTimeout(timer)
-  socket.once("close", stop)
+  let stop = () => {}
+  if (limitMillis > 0 && limitMillis < Number.POSITIVE_INFINITY) {
+    const fail = () => sent.destroy(failure("ETIMEDOUT", "the connection was not made in time"))
+    // A callback of Node's is outside of any fiber.
+    // @effect-diagnostics-next-line globalTimers:off
+    const timer = setTimeout(fail, Math.min(limitMillis, longestMillis))
+    stop = () => clearTimeout(timer)
+    socket.once("close", stop)
+  }
   socket.once(connected, () => {
     stop()
     start()
   })
 }
 
+const isBroken = (error: Error): boolean => "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE")
+
 /** Tells the exchange what comes back. */
-const listen = (sent: Http.ClientRequest, exchange: Exchange): void => {
-  let ended = false
-  let answered = false
+const listen = (sent: Http.ClientRequest, exchange: Exchange, retry: (() => void) | undefined): void => {
+  let answer: Http.IncomingMessage | undefined
+  let over = false
   const fail = (error: Error) => {
-    // An upload that goes on after its answer is cut off, which is no failure.
-    if (!ended) exchange.onResponseError(undefined, error)
-  }
-  const hangUp = () => {
-    if (!ended) exchange.onResponseError(undefined, hungUp())
+    // What follows an answer that is complete, or an upload that goes on after it and is cut off, is no failure of it.
+    if (!over && answer?.complete !== true) exchange.onResponseError(undefined, error)
   }
   exchange.onRequestStart({ abort: (error) => sent.destroy(error), pause: () => {}, resume: () => {} })
-  sent.on("error", fail)
+  sent.on("error", (error) => {
+    if (retry === undefined || over || answer !== undefined || !sent.reusedSocket || !isBroken(error)) return fail(error)
+    over = true
+    retry()
+  })
   // Without an error when the answer was an upgrade, which nobody asked for.
   sent.on("close", () => {
-    if (!answered) hangUp()
+    if (answer === undefined && !over) fail(hungUp())
   })
   sent.on("response", (response) => {
-    answered = true
+    const { statusCode: status = 0 } = response
+    if (status < 200) {
+      sent.destroy(hungUp())
+      return
+    }
+    answer = response
     const controller = {
       abort: (error: Error) => sent.destroy(error),
       pause: () => response.pause(),
       resume: () => response.resume()
     }
     exchange.onRequestStart(controller)
-    exchange.onResponseStart(controller, response.statusCode ?? 0, headersOf(response.rawHeaders))
+    exchange.onResponseStart(controller, status, headersOf(response.rawHeaders))
     response.on("data", (bytes: Buffer) => exchange.onResponseData(controller, bytes))
     response.on("error", fail)
-    response.on("close", hangUp)
+    response.on("close", () => {
+      if (!over) exchange.onResponseError(undefined, hungUp())
+    })
     response.on("end", () => {
-      ended = true
+      over = true
       if (!sent.writableFinished) sent.destroy()
       exchange.onResponseEnd()
     })
   })
 }
 
-const hungUp = (): Error => failure("ECONNRESET", "the connection ended before the answer did")
-
+const utf8 = new TextDecoder("utf-8", { fatal: true })
 const beyondAscii = /[^\0-\x7f]/
 
-/** As undici has them: every value of a name, and text in UTF-8. */
+/** Node reads the bytes of a header as Latin-1; most of those that are not ASCII are meant as UTF-8. */
+const textOf = (header: string): string => {
+  if (!beyondAscii.test(header)) return header
+  try {
+    return utf8.decode(Buffer.from(header, "latin1"))
+  } catch {
+    return header
+  }
+}
+
+/** Every value of a name. */
 const headersOf = (raw: ReadonlyArray<string>): Record<string, string | Array<string>> => {
   const headers = new Map<string, string | Array<string>>()
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = (raw[index] ?? "").toLowerCase()
-    const text = raw[index + 1] ?? ""
-    const value = beyondAscii.test(text) ? Buffer.from(text, "latin1").toString() : text
+    const value = textOf(raw[index + 1] ?? "")
     const before = headers.get(name)
     headers.set(name, before === undefined ? value : [...(typeof before === "string" ? [before] : before), value])
   }

@@ -1,4 +1,5 @@
 /** Request bodies as they are sent. */
+import { Readable } from "node:stream"
 import type * as HttpBody from "@effect/platform/HttpBody"
 import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
@@ -27,16 +28,16 @@ export interface UploadBody {
   readonly stop: () => void
 }
 
-const ready = (body: Body, headers: Readonly<Record<string, string>> = {}): UploadBody => ({
+const ready = (body: Body, headers: Readonly<Record<string, string>> = {}, stop: () => void = () => {}): UploadBody => ({
   body,
   headers,
   failure: Option.none,
-  close: Effect.void,
-  stop: () => {}
+  close: Effect.sync(stop),
+  stop
 })
 
-/** The body of a request; the source of a stream is started when its first bytes are asked for. */
-export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
+/** The body of a request, unless it is none; the source of a stream is started when its first bytes are asked for. */
+export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody, unknown> => {
   switch (body._tag) {
     case "Empty":
       return Effect.succeed(ready(null))
@@ -45,7 +46,7 @@ export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody> => {
     case "FormData":
       return Effect.promise(() => formData(body.formData))
     case "Raw":
-      return Effect.sync(() => ready(raw(body.body)))
+      return Effect.try({ try: () => raw(body.body), catch: (error) => error })
     case "Stream":
       return Effect.map(Effect.runtime<never>(), (runtime) => fromStream(body.stream, runtime))
   }
@@ -59,12 +60,15 @@ const formData = async (form: FormData): Promise<UploadBody> => {
 }
 
 /** What Node's programs send: text, bytes, a `Blob`, or an iterable of text and bytes, such as a stream of Node. */
-const raw = (body: unknown): Body => {
-  if (body === null || body === undefined) return null
-  if (typeof body === "string" || body instanceof Uint8Array) return body
-  if (body instanceof ArrayBuffer) return new Uint8Array(body)
-  if (body instanceof Blob) return raw(body.stream())
-  if (isIterable(body)) return pieces(body)
+const raw = (body: unknown): UploadBody => {
+  if (body === null || body === undefined) return ready(null)
+  if (typeof body === "string" || body instanceof Uint8Array) return ready(body)
+  if (body instanceof ArrayBuffer) return ready(new Uint8Array(body))
+  if (ArrayBuffer.isView(body)) return ready(new Uint8Array(body.buffer, body.byteOffset, body.byteLength))
+  if (body instanceof Blob) return { ...raw(body.stream()), headers: { "content-length": String(body.size) } }
+  // A stream that waits for its source does not end by itself when nobody wants it any more.
+  if (body instanceof Readable) return ready(pieces(body), {}, () => void body.destroy())
+  if (isIterable(body)) return ready(pieces(body))
   throw new TypeError("a body that is neither text nor bytes nor iterable cannot be sent")
 }
 

@@ -80,10 +80,17 @@ class Places {
   }
 
   private wait(holder: Holder, priority: Priority): Effect.Effect<void> {
-    // Who is interrupted meanwhile leaves: a wait that is interrupted before its first step would not tell.
-    return Effect.async<void>((resume) => {
+    const waited = Effect.async<void>((resume) => {
       this.queues[priority].push({ holder, resume: () => resume(Effect.void) })
     })
+    // Not left to the wait, which forgets it when it is interrupted before its first step.
+    return Effect.onInterrupt(waited, () => Effect.sync(() => this.giveUp(holder)))
+  }
+
+  /** Waits no longer; a place that came all the same may be lent. */
+  private giveUp(holder: Holder): void {
+    for (const queue of Object.values(this.queues)) drop(queue, holder)
+    this.rest(holder)
   }
 
   private next(): Waiter | undefined {
@@ -131,15 +138,11 @@ class Places {
     return true
   }
 
-  /** Gives the place back, or waits for none any longer. */
   release(holder: Holder): void {
     const held = holder.state === "moving" || holder.state === "resting"
     this.resting.delete(holder)
     holder.state = "left"
-    if (!held) {
-      for (const queue of Object.values(this.queues)) drop(queue, holder)
-      return
-    }
+    if (!held) return
     const waiter = this.next()
     if (waiter === undefined) this.taken--
     else admit(waiter)
