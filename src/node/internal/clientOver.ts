@@ -80,8 +80,10 @@ const begin = (dispatch: Dispatch, request: HttpClientRequest.HttpClientRequest,
   return { response: Effect.flatMap(Effect.mapError(UploadBody.make(request.body), unsendable(request)), send), abort: () => abort() }
 }
 
-const unsendable = (request: HttpClientRequest.HttpClientRequest) => (cause: Error) =>
-  new HttpClientError.RequestError({ request, reason: "Encode", cause })
+const unsendable =
+  (request: HttpClientRequest.HttpClientRequest) =>
+  ({ error }: Cause.UnknownException) =>
+    new HttpClientError.RequestError({ request, reason: "Encode", cause: error })
 
 const aborted = new Error("the request was aborted")
 

@@ -37,7 +37,7 @@ const ready = (body: Body, headers: Readonly<Record<string, string>> = {}, stop:
 })
 
 /** The body of a request, unless it is none; the source of a stream is started when its first bytes are asked for. */
-export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody, Error> => {
+export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody, Cause.UnknownException> => {
   switch (body._tag) {
     case "Empty":
       return Effect.succeed(ready(null))
@@ -46,7 +46,7 @@ export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody, Error> 
     case "FormData":
       return Effect.promise(() => formData(body.formData))
     case "Raw":
-      return Effect.try({ try: () => raw(body.body), catch: (error) => (error instanceof Error ? error : new Error(String(error))) })
+      return Effect.try(() => raw(body.body))
     case "Stream":
       return Effect.map(Effect.runtime<never>(), (runtime) => fromStream(body.stream, runtime))
   }
