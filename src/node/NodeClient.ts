@@ -60,8 +60,14 @@ export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient>
 /** So many origins may be known at once before those without a connection are forgotten. */
 const manyOrigins = 64
 
-/** Connections of Node itself, by origin. */
-const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never, Scope.Scope> => {
+/** Connections of Node itself, until the scope closes. */
+const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => poolsByOrigin(options)),
+    (pools) => Effect.sync(pools.destroy)
+  ).pipe(Effect.map(({ dispatch }) => dispatch))
+
+const poolsByOrigin = (options: Options) => {
   const settings = {
     connections: options.connections,
     connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "30 seconds"),
@@ -69,29 +75,27 @@ const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never
     maxHeaderBytes: options.maxHeaderBytes ?? 256 * 1024,
     lookup: options.lookup
   }
+  const pools = new Map<string, HttpPool.Pool>()
   let closed = false
-  const open = Effect.sync(() => new Map<string, HttpPool.Pool>())
-  const close = (pools: Map<string, HttpPool.Pool>) =>
-    Effect.sync(() => {
-      closed = true
-      for (const pool of pools.values()) pool.destroy()
-    })
-  return Effect.map(Effect.acquireRelease(open, close), (pools): ClientOver.Dispatch => {
-    const forgetEmpty = () => {
-      for (const [origin, pool] of pools) if (pool.isEmpty()) pools.delete(origin)
-    }
-    const poolOf = (origin: string): HttpPool.Pool => {
-      if (closed) throw HttpPool.clientClosed()
-      const known = pools.get(origin)
-      if (known !== undefined) return known
-      if (pools.size >= manyOrigins) forgetEmpty()
-      const url = new URL(origin)
-      if (!/^https?:$/.test(url.protocol)) throw HttpPool.failure("ERR_INVALID_PROTOCOL", `${url.protocol} is neither http nor https`)
-      const tls = url.protocol === "https:" ? Trust.connectOptions(options.tls?.(url.origin) ?? {}) : {}
-      const pool = HttpPool.make(url, { ...settings, tls })
-      pools.set(origin, pool)
-      return pool
-    }
-    return (outgoing, exchange) => poolOf(outgoing.origin).dispatch(outgoing, exchange)
-  })
+  const forgetEmpty = () => {
+    for (const [origin, pool] of pools) if (pool.isEmpty()) pools.delete(origin)
+  }
+  const poolOf = (origin: string): HttpPool.Pool => {
+    if (closed) throw HttpPool.clientClosed()
+    const known = pools.get(origin)
+    if (known !== undefined) return known
+    if (pools.size >= manyOrigins) forgetEmpty()
+    const url = new URL(origin)
+    if (!/^https?:$/.test(url.protocol)) throw HttpPool.failure("ERR_INVALID_PROTOCOL", `${url.protocol} is neither http nor https`)
+    const tls = url.protocol === "https:" ? Trust.connectOptions(options.tls?.(url.origin) ?? {}) : {}
+    const pool = HttpPool.make(url, { ...settings, tls })
+    pools.set(origin, pool)
+    return pool
+  }
+  const dispatch: ClientOver.Dispatch = (outgoing, exchange) => poolOf(outgoing.origin).dispatch(outgoing, exchange)
+  const destroy = () => {
+    closed = true
+    for (const pool of pools.values()) pool.destroy()
+  }
+  return { dispatch, destroy }
 }

@@ -507,7 +507,7 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
         const server = yield* echoSize
         const { execute } = yield* client()
         const sent = (request: HttpClientRequest.HttpClientRequest) => Effect.flatMap(execute(request), (response) => response.text)
-        const del = HttpClientRequest.make("DELETE")(server.origin) as HttpClientRequest.HttpClientRequest
+        const del = HttpClientRequest.del(server.origin)
         const withBody = (body: HttpBody.HttpBody) => HttpClientRequest.setBody(del, body)
         assert.strictEqual(yield* sent(withBody(HttpBody.raw("four"))), "4 4 none")
         assert.strictEqual(yield* sent(withBody(HttpBody.raw(new Blob(["four"])))), "4 4 none")
@@ -600,39 +600,25 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
   })
 
   describe("interruption", () => {
-    it.scopedLive("closes the socket of a request that waits for its answer", () =>
-      Effect.gen(function* () {
-        const events = { arrived: false, closed: false }
-        const server = yield* LocalServer.make((request) => {
-          events.arrived = true
-          request.socket.on("close", () => {
-            events.closed = true
+    const bodyEnds = { "with its request": (http: HttpClient.HttpClient) => http, "with a scope": HttpClient.withScope }
+    for (const [ending, derive] of Object.entries(bodyEnds)) {
+      it.scopedLive(`closes the socket of a request that waits for its answer, whose body ends ${ending}`, () =>
+        Effect.gen(function* () {
+          const events = { arrived: false, closed: false }
+          const server = yield* LocalServer.make((request) => {
+            events.arrived = true
+            request.socket.on("close", () => {
+              events.closed = true
+            })
           })
+          const http = derive(yield* client())
+          const fiber = yield* Effect.fork(http.get(server.origin))
+          yield* eventually(Effect.sync(() => events.arrived))
+          yield* Fiber.interrupt(fiber)
+          yield* eventually(Effect.sync(() => events.closed))
         })
-        const http = yield* client()
-        const fiber = yield* Effect.fork(http.get(server.origin))
-        yield* eventually(Effect.sync(() => events.arrived))
-        yield* Fiber.interrupt(fiber)
-        yield* eventually(Effect.sync(() => events.closed))
-      })
-    )
-
-    it.scopedLive("closes the socket of a request whose body is for a scope, before that ends", () =>
-      Effect.gen(function* () {
-        const events = { arrived: false, closed: false }
-        const server = yield* LocalServer.make((request) => {
-          events.arrived = true
-          request.socket.on("close", () => {
-            events.closed = true
-          })
-        })
-        const http = HttpClient.withScope(yield* client())
-        const fiber = yield* Effect.fork(http.get(server.origin))
-        yield* eventually(Effect.sync(() => events.arrived))
-        yield* Fiber.interrupt(fiber)
-        yield* eventually(Effect.sync(() => events.closed))
-      })
-    )
+      )
+    }
 
     it.scopedLive("closes the socket of an upload and runs the finalizers of its source before it returns", () =>
       Effect.gen(function* () {
@@ -749,8 +735,12 @@ describe("NodeClient", () => {
       assert.strictEqual(Object((yield* Effect.flip(http.get("http://127.0.0.1:1/"))).cause).code, "ERR_CLIENT_CLOSED")
     })
   )
+})
 
-  it.live("its layer destroys the pool, and with it requests under way, when it is released", () =>
+const layers = { NodeClient: [NodeClient.layer, "ERR_CLIENT_CLOSED"], UndiciClient: [UndiciClient.layer, "UND_ERR_DESTROYED"] } as const
+
+describe.each(Object.entries(layers))("%s.layer", (_, [layer, code]) => {
+  it.live("destroys the pool, and with it requests under way, when it is released", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const closed = { count: 0 }
@@ -764,10 +754,10 @@ describe("NodeClient", () => {
         scope
       )
       const response = yield* Effect.flatMap(HttpClient.HttpClient, (_) => _.get(server.origin)).pipe(
-        Effect.provide(NodeClient.layer({ proxy: "none" }))
+        Effect.provide(layer({ proxy: "none" }))
       )
       const error = yield* Effect.flip(response.text)
-      assert.strictEqual(Object(error.cause).code, "ERR_CLIENT_CLOSED")
+      assert.strictEqual(Object(error.cause).code, code)
       yield* eventually(Effect.sync(() => closed.count === 1))
       yield* Scope.close(scope, Exit.void)
     })

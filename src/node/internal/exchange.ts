@@ -62,7 +62,7 @@ export class Exchange {
   }
 
   onResponseData(controller: Controller, chunk: Uint8Array): void {
-    // Its parser gives an empty piece where two reads meet; a file refuses to write one.
+    // undici's parser gives an empty piece where two reads meet; a file refuses to write one.
     if (chunk.byteLength === 0) return
     this.#chunks.push(chunk)
     this.#bufferedBytes += chunk.byteLength

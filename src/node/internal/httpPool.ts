@@ -77,7 +77,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
   /** A turn later: what came meanwhile on a kept connection, its end or an answer nobody asked for, is then known, and it is not used. */
   const beginLater = (outgoing: Outgoing, exchange: Exchange): void => {
     const turn = setImmediate(() => {
-      underWay.delete(end)
+      forget()
       try {
         begin(outgoing, exchange, true)
       } catch (error) {
@@ -107,15 +107,18 @@ export const make = (origin: URL, settings: Settings): Pool => {
   }
 }
 
+type Pieces = AsyncIterable<Uint8Array>
+
+const inPieces = (body: Outgoing["body"]): body is Pieces => body !== null && typeof body !== "string" && !(body instanceof Uint8Array)
+
 /** Undefined where only the end tells. */
 const sizeOf = (body: Outgoing["body"]): number | undefined => {
-  if (body === null) return 0
-  if (typeof body === "string") return Buffer.byteLength(body)
-  return body instanceof Uint8Array ? body.byteLength : undefined
+  if (inPieces(body)) return undefined
+  return body === null ? 0 : Buffer.byteLength(body)
 }
 
-/** With others Node says by itself that a body of unknown length comes in chunks. */
-const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
+/** With other methods Node says by itself that a body of unknown length comes in chunks. */
+const withoutFraming: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 
 /** Where the body ends: Node trusts its caller, and with some methods says nothing by itself. */
 const framing = ({ body, headers, method }: Outgoing): Readonly<Record<string, string>> => {
@@ -127,7 +130,7 @@ const framing = ({ body, headers, method }: Outgoing): Readonly<Record<string, s
   }
   if (body === null) return {}
   if (size !== undefined) return { "content-length": String(size) }
-  return bodiless.has(method) ? { "transfer-encoding": "chunked" } : {}
+  return withoutFraming.has(method) ? { "transfer-encoding": "chunked" } : {}
 }
 
 /** Starts once the connection is made, which may take so long. */
@@ -157,11 +160,15 @@ const isBroken = (error: Error): boolean => "code" in error && (error.code === "
 const listen = (sent: Http.ClientRequest, exchange: Exchange, retry: (() => void) | undefined): void => {
   let answer: Http.IncomingMessage | undefined
   let over = false
+  const abort = (error: Error) => sent.destroy(error)
   const fail = (error: Error) => {
     // What follows an answer that is complete, or an upload that goes on after it and is cut off, is no failure of it.
     if (!over && answer?.complete !== true) exchange.onResponseError(undefined, error)
   }
-  exchange.onRequestStart({ abort: (error) => sent.destroy(error), pause: () => {}, resume: () => {} })
+  const hangUp = () => {
+    if (!over) exchange.onResponseError(undefined, hungUp())
+  }
+  exchange.onRequestStart({ abort, pause: () => {}, resume: () => {} })
   sent.on("error", (error) => {
     if (retry === undefined || over || answer !== undefined || !sent.reusedSocket || !isBroken(error)) return fail(error)
     over = true
@@ -169,27 +176,21 @@ const listen = (sent: Http.ClientRequest, exchange: Exchange, retry: (() => void
   })
   // Without an error when the answer was an upgrade, which nobody asked for.
   sent.on("close", () => {
-    if (answer === undefined && !over) fail(hungUp())
+    if (answer === undefined) hangUp()
   })
   sent.on("response", (response) => {
     const { statusCode: status = 0 } = response
     if (status < 200) {
-      sent.destroy(hungUp())
+      abort(hungUp())
       return
     }
     answer = response
-    const controller = {
-      abort: (error: Error) => sent.destroy(error),
-      pause: () => response.pause(),
-      resume: () => response.resume()
-    }
+    const controller = { abort, pause: () => response.pause(), resume: () => response.resume() }
     exchange.onRequestStart(controller)
     exchange.onResponseStart(controller, status, headersOf(response.rawHeaders))
     response.on("data", (bytes: Buffer) => exchange.onResponseData(controller, bytes))
     response.on("error", fail)
-    response.on("close", () => {
-      if (!over) exchange.onResponseError(undefined, hungUp())
-    })
+    response.on("close", hangUp)
     response.on("end", () => {
       over = true
       if (!sent.writableFinished) sent.destroy()
@@ -225,7 +226,7 @@ const headersOf = (raw: ReadonlyArray<string>): Record<string, string | Array<st
 
 /** Gives the request its body; the source of a stream is left alone until the connection is made. */
 const send = (sent: Http.ClientRequest, body: Outgoing["body"], length: string | undefined): (() => void) => {
-  if (body !== null && typeof body !== "string" && !(body instanceof Uint8Array)) {
+  if (inPieces(body)) {
     // What the source gave goes out first: Node holds it back until the turn ends.
     const fail = (error: Error) => setImmediate(() => sent.destroy(error))
     return () => stream(sent, body, length === undefined ? undefined : Number(length)).catch(fail)
@@ -234,7 +235,7 @@ const send = (sent: Http.ClientRequest, body: Outgoing["body"], length: string |
   return () => {}
 }
 
-const stream = async (sent: Http.ClientRequest, body: AsyncIterable<Uint8Array>, length: number | undefined): Promise<void> => {
+const stream = async (sent: Http.ClientRequest, body: Pieces, length: number | undefined): Promise<void> => {
   let sentBytes = 0
   for await (const bytes of body) {
     sentBytes += bytes.byteLength
