@@ -22,6 +22,7 @@ import * as ClientOver from "./internal/clientOver.ts"
 import * as HttpPool from "./internal/httpPool.ts"
 import * as Names from "./internal/nameResolver.ts"
 import * as ProxyRules from "./internal/proxyRules.ts"
+import * as ReadBuffer from "./internal/readBuffer.ts"
 import * as Trust from "./internal/trust.ts"
 import * as UndiciDispatch from "./internal/undiciDispatch.ts"
 
@@ -73,7 +74,8 @@ const poolsByOrigin = (options: Options) => {
     connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "30 seconds"),
     keepAliveMillis: Duration.toMillis(options.keepAlive ?? "30 seconds"),
     maxHeaderBytes: options.maxHeaderBytes ?? 256 * 1024,
-    lookup: options.lookup
+    lookup: options.lookup,
+    reading: ReadBuffer.make()
   }
   const pools = new Map<string, HttpPool.Pool>()
   let closed = false

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import type * as Http from "node:http"
 import { Readable } from "node:stream"
 import { inspect } from "node:util"
@@ -20,10 +20,12 @@ import * as Stream from "effect/Stream"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as NodeClient from "../../src/node/NodeClient.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
+import * as Certificates from "../support/Certificates.ts"
 import { eventually, settled } from "../support/Eventually.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 import * as Memory from "../support/Memory.ts"
 import * as Tcp from "../support/Tcp.ts"
+import { turn } from "../support/World.ts"
 
 const MiB = 1024 * 1024
 const block = new Uint8Array(64 * 1024).fill(7)
@@ -352,6 +354,39 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
         const expected = createHash("sha256")
         for (let index = 0; index < blocks; index++) expected.update(block)
         assert.strictEqual(hash.digest("hex"), expected.digest("hex"))
+      })
+    )
+
+    it.scopedLive.each(["http", "https"])("gives bytes that stay as they are, many bodies at once, connections kept: %s", (scheme) =>
+      Effect.gen(function* () {
+        const authority = yield* Certificates.authority("effect-oci test authority")
+        const secure = scheme === "https"
+        const body = randomBytes(5 * MiB + 1)
+        const sizes = [0, 1, 300, 64 * 1024, 64 * 1024 + 1, 700_001, body.byteLength]
+        const server = yield* LocalServer.make(
+          (request, response) => {
+            const [kind, size] = String(request.url).slice(1).split("/")
+            const bytes = body.subarray(body.byteLength - Number(size))
+            if (kind === "sized") response.setHeader("content-length", bytes.byteLength)
+            response.write(bytes.subarray(0, 100_000))
+            setImmediate(() => response.end(bytes.subarray(100_000)))
+          },
+          secure ? { certificate: yield* authority.issue(["127.0.0.1"]) } : {}
+        )
+        const http = yield* client({ connections: 6, tls: () => ({ ca: [authority.certificate] }) })
+        const read = (kind: string, size: number, wait: Effect.Effect<void>) =>
+          Effect.gen(function* () {
+            const response = yield* http.get(`${server.origin}/${kind}/${size}`)
+            const pieces = yield* Stream.runCollect(Stream.tap(response.stream, () => wait))
+            return { size, pieces }
+          })
+        const reads = [1, 2, 3].flatMap(() =>
+          sizes.flatMap((size) => [read("sized", size, Effect.void), read("chunked", size, Effect.void), read("sized", size, turn)])
+        )
+        const all = yield* Effect.all(reads, { concurrency: 12 })
+        for (const { pieces, size } of all) {
+          assert.isTrue(Buffer.concat([...pieces]).equals(body.subarray(body.byteLength - size)), `${size} bytes`)
+        }
       })
     )
 

@@ -7,6 +7,7 @@ import * as Https from "node:https"
 import type * as Net from "node:net"
 import type { Dispatch, Outgoing } from "./clientOver.ts"
 import type { Exchange } from "./exchange.ts"
+import type * as ReadBuffer from "./readBuffer.ts"
 import type * as Trust from "./trust.ts"
 
 export interface Settings {
@@ -17,6 +18,7 @@ export interface Settings {
   readonly keepAliveMillis: number
   readonly maxHeaderBytes: number
   readonly lookup: Net.LookupFunction | undefined
+  readonly reading: ReadBuffer.ReadBuffers
   readonly tls: Trust.ConnectOptions
 }
 
@@ -40,7 +42,7 @@ const hungUp = (): Error => failure("ECONNRESET", "the connection ended before t
 const longestMillis = 2 ** 31 - 1
 
 export const make = (origin: URL, settings: Settings): Pool => {
-  const { connections, connectTimeoutMillis, keepAliveMillis, lookup, maxHeaderBytes, tls } = settings
+  const { connections, connectTimeoutMillis, keepAliveMillis, lookup, maxHeaderBytes, reading, tls } = settings
   if (connections !== undefined && connections < 1) throw failure("ERR_OUT_OF_RANGE", "no connection is allowed")
   const secure = origin.protocol === "https:"
   const { Agent, request } = secure ? Https : Http
@@ -52,6 +54,9 @@ export const make = (origin: URL, settings: Settings): Pool => {
     ...(lookup === undefined ? undefined : { lookup }),
     ...(secure ? { ALPNProtocols: ["http/1.1"], ...tls } : undefined)
   })
+  const { createConnection } = agent
+  agent.createConnection = (options, callback) =>
+    reading.connection((onread) => createConnection.call(agent, { ...options, onread }, callback))
   const server = { agent, host: origin.hostname.replace(/^\[(.*)\]$/, "$1"), port: origin.port, maxHeaderSize: maxHeaderBytes }
   const isKept = () => Object.keys(agent.freeSockets).length > 0
   /** How each request that is not over is ended. */
@@ -70,6 +75,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
     // A kept connection may have been closed while the request was on its way: what can be asked twice is.
     const retry = again && body === null && (method === "GET" || method === "HEAD") ? () => begin(outgoing, exchange, false) : undefined
     listen(sent, exchange, retry)
+    sent.on("response", reading.expect)
     const start = send(sent, body, headers["content-length"])
     sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", connectTimeoutMillis, start))
   }
