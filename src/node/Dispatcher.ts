@@ -7,7 +7,7 @@
 import type * as Net from "node:net"
 import * as Undici from "@effect/platform-node/Undici"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -16,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import type * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as ProxyConnections from "./internal/proxyConnections.ts"
 import * as ProxyRules from "./internal/proxyRules.ts"
+import * as TimeLimits from "./internal/timeLimits.ts"
 import * as Trust from "./internal/trust.ts"
 
 /**
@@ -52,8 +53,9 @@ export interface ProxySettings {
  *   `none` never uses a proxy
  * - `lookup`: how connections find the addresses of a name, the system's name service by default; a proxy looks names up by itself
  * - `connections`: sockets per origin, without limit by default; requests beyond it wait
- * - `connectTimeout`: for the TCP and TLS handshakes, 30 seconds by default
- * - `keepAlive`: how long an unused connection is kept, 30 seconds by default; a server's `Keep-Alive` header may make it shorter
+ * - `connectTimeout`: for the TCP and TLS handshakes, 30 seconds by default; `0` and infinite are without limit
+ * - `keepAlive`: how long an unused connection is kept, 30 seconds by default; a server's `Keep-Alive` header may make it shorter;
+ *   with `0` it closes at once
  * - `maxHeaderBytes`: the limit of all response headers together, 256 KiB by default
  * - `http2`: whether HTTP/2 is offered to the server, false by default
  *
@@ -87,16 +89,16 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
 export const layer = (options: Options = {}): Layer.Layer<Dispatcher> => Layer.scoped(Dispatcher, make(options))
 
 const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): Undici.Dispatcher => {
-  const connectTimeoutMillis = Duration.toMillis(options.connectTimeout ?? "30 seconds")
+  const limits = TimeLimits.make(options)
   const connect = {
-    timeout: connectTimeoutMillis,
+    timeout: limits.connectMillis,
     allowH2: options.http2 ?? false,
     ...(options.lookup === undefined ? undefined : { lookup: options.lookup }),
     ...(origin.protocol === "https:" ? Trust.connectOptions(options.tls?.(origin.origin) ?? {}) : undefined)
   }
   const pool = {
     connections: options.connections ?? null,
-    keepAliveTimeout: Duration.toMillis(options.keepAlive ?? "30 seconds"),
+    keepAliveTimeout: limits.keepAliveMillis,
     maxHeaderSize: options.maxHeaderBytes ?? 256 * 1024,
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -104,6 +106,6 @@ const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): U
   }
   return Option.match(ProxyRules.proxyFor(origin, proxies), {
     onNone: () => new Undici.Pool(origin, { ...pool, connect }),
-    onSome: (proxy) => ProxyConnections.make({ proxy, origin, connectTimeoutMillis, pool, connect })
+    onSome: (proxy) => ProxyConnections.make({ proxy, origin, connectTimeoutMillis: limits.connectMillis, pool, connect })
   })
 }

@@ -11,7 +11,6 @@
  * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -23,6 +22,7 @@ import * as HttpPool from "./internal/httpPool.ts"
 import * as Names from "./internal/nameResolver.ts"
 import * as ProxyRules from "./internal/proxyRules.ts"
 import * as ReadBuffer from "./internal/readBuffer.ts"
+import * as TimeLimits from "./internal/timeLimits.ts"
 import * as Trust from "./internal/trust.ts"
 import * as UndiciDispatch from "./internal/undiciDispatch.ts"
 
@@ -71,8 +71,7 @@ const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never
 const poolsByOrigin = (options: Options) => {
   const settings = {
     connections: options.connections,
-    connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "30 seconds"),
-    keepAliveMillis: Duration.toMillis(options.keepAlive ?? "30 seconds"),
+    limits: TimeLimits.make(options),
     maxHeaderBytes: options.maxHeaderBytes ?? 256 * 1024,
     lookup: options.lookup,
     reading: ReadBuffer.make()

@@ -161,6 +161,16 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
       })
     )
 
+    it.scopedLive("has no time limit that is none, and may keep no connection", () =>
+      Effect.gen(function* () {
+        const server = yield* LocalServer.make((_, response) => response.end("x"))
+        for (const limit of [Duration.infinity, Duration.zero, Duration.days(99)]) {
+          const http = yield* client({ connectTimeout: limit, keepAlive: limit })
+          assert.strictEqual(yield* Effect.flatMap(http.get(server.origin), (response) => response.text), "x")
+        }
+      })
+    )
+
     it.live("fails with Node's error inside when nobody listens", () =>
       Effect.gen(function* () {
         const origin = yield* Effect.scoped(
@@ -754,11 +764,10 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
 })
 
 describe("NodeClient", () => {
-  it.scopedLive("has no time limit that is none, and asks nobody over anything but http", () =>
+  it.scopedLive("asks nobody over anything but http", () =>
     Effect.gen(function* () {
       const server = yield* LocalServer.make((_, response) => response.end("x"))
-      const http = yield* NodeClient.make({ proxy: "none", connectTimeout: Duration.infinity, keepAlive: Duration.infinity })
-      assert.strictEqual(yield* Effect.flatMap(http.get(server.origin), (response) => response.text), "x")
+      const http = yield* NodeClient.make({ proxy: "none" })
       const { cause } = yield* Effect.flip(http.get(server.origin.replace("http:", "ftp:")))
       assert.strictEqual(Object(cause).code, "ERR_INVALID_PROTOCOL")
     })

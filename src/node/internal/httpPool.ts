@@ -8,14 +8,13 @@ import type * as Net from "node:net"
 import type { Dispatch, Outgoing } from "./clientOver.ts"
 import type { Exchange } from "./exchange.ts"
 import type * as ReadBuffer from "./readBuffer.ts"
+import type { TimeLimits } from "./timeLimits.ts"
 import type * as Trust from "./trust.ts"
 
 export interface Settings {
   /** Without limit when absent. */
   readonly connections: number | undefined
-  /** Without limit when zero or infinite. */
-  readonly connectTimeoutMillis: number
-  readonly keepAliveMillis: number
+  readonly limits: TimeLimits
   readonly maxHeaderBytes: number
   readonly lookup: Net.LookupFunction | undefined
   readonly reading: ReadBuffer.ReadBuffers
@@ -38,18 +37,15 @@ export const clientClosed = (): Error => failure("ERR_CLIENT_CLOSED", "the clien
 
 const hungUp = (): Error => failure("ECONNRESET", "the connection ended before the answer did")
 
-/** Node's timers know no longer ones. */
-const longestMillis = 2 ** 31 - 1
-
 export const make = (origin: URL, settings: Settings): Pool => {
-  const { connections, connectTimeoutMillis, keepAliveMillis, lookup, maxHeaderBytes, reading, tls } = settings
+  const { connections, limits, lookup, maxHeaderBytes, reading, tls } = settings
   if (connections !== undefined && connections < 1) throw failure("ERR_OUT_OF_RANGE", "no connection is allowed")
   const secure = origin.protocol === "https:"
   const { Agent, request } = secure ? Https : Http
   const agent = new Agent({
     keepAlive: true,
     // Of connections nobody uses.
-    timeout: Math.max(1, Math.min(keepAliveMillis, longestMillis)),
+    timeout: limits.keepAliveMillis,
     maxSockets: connections ?? Number.POSITIVE_INFINITY,
     ...(lookup === undefined ? undefined : { lookup }),
     ...(secure ? { ALPNProtocols: ["http/1.1"], ...tls } : undefined)
@@ -77,7 +73,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
     listen(sent, exchange, retry)
     sent.on("response", reading.expect)
     const start = send(sent, body, headers["content-length"])
-    sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", connectTimeoutMillis, start))
+    sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", limits.connectMillis, start))
   }
 
   /** A turn later: what came meanwhile on a kept connection, its end or an answer nobody asked for, is then known, and it is not used. */
@@ -146,11 +142,11 @@ const connect = (sent: Http.ClientRequest, socket: Net.Socket, connected: string
     return
   }
   let stop = () => {}
-  if (limitMillis > 0 && limitMillis < Number.POSITIVE_INFINITY) {
+  if (limitMillis > 0) {
     const fail = () => sent.destroy(failure("ETIMEDOUT", "the connection was not made in time"))
     // A callback of Node's is outside of any fiber.
     // @effect-diagnostics-next-line globalTimers:off
-    const timer = setTimeout(fail, Math.min(limitMillis, longestMillis))
+    const timer = setTimeout(fail, limitMillis)
     stop = () => clearTimeout(timer)
     socket.once("close", stop)
   }
