@@ -11,7 +11,7 @@ const leastBytes = 64 * 1024
 const mostBytes = 1024 * 1024
 
 /** What large bodies that come at once share. */
-const sharedBytes = 4 * 1024 * 1024
+const sharedBytes = 2 * 1024 * 1024
 
 export interface ReadBuffers {
   /** What `connect` makes, reading so. */
