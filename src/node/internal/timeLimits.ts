@@ -1,8 +1,12 @@
 /** Time limits of connections as Node's timers take them: no longer ones than these, and none by zero. */
 import * as Duration from "effect/Duration"
-import type { Options } from "../Dispatcher.ts"
 
 const longestMillis = 2 ** 31 - 1
+
+interface Options {
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly keepAlive?: Duration.DurationInput | undefined
+}
 
 export interface TimeLimits {
   /** Zero where there is none. */
