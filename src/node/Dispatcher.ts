@@ -14,9 +14,9 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as RegistryHosts from "../transport/RegistryHosts.ts"
+import * as ConnectionLimits from "./internal/connectionLimits.ts"
 import * as ProxyConnections from "./internal/proxyConnections.ts"
 import * as ProxyRules from "./internal/proxyRules.ts"
-import * as TimeLimits from "./internal/timeLimits.ts"
 import * as Trust from "./internal/trust.ts"
 
 /**
@@ -89,23 +89,23 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
 export const layer = (options: Options = {}): Layer.Layer<Dispatcher> => Layer.scoped(Dispatcher, make(options))
 
 const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): Undici.Dispatcher => {
-  const limits = TimeLimits.make(options)
+  const { connectTimeoutMillis, keepAliveMillis, maxHeaderBytes } = ConnectionLimits.make(options)
   const connect = {
-    timeout: limits.connectMillis,
+    timeout: connectTimeoutMillis,
     allowH2: options.http2 ?? false,
     ...(options.lookup === undefined ? undefined : { lookup: options.lookup }),
     ...(origin.protocol === "https:" ? Trust.connectOptions(options.tls?.(origin.origin) ?? {}) : undefined)
   }
   const pool = {
     connections: options.connections ?? null,
-    keepAliveTimeout: limits.keepAliveMillis,
-    maxHeaderSize: options.maxHeaderBytes ?? 256 * 1024,
+    keepAliveTimeout: keepAliveMillis,
+    maxHeaderSize: maxHeaderBytes,
     headersTimeout: 0,
     bodyTimeout: 0,
     allowH2: options.http2 ?? false
   }
   return Option.match(ProxyRules.proxyFor(origin, proxies), {
     onNone: () => new Undici.Pool(origin, { ...pool, connect }),
-    onSome: (proxy) => ProxyConnections.make({ proxy, origin, connectTimeoutMillis: limits.connectMillis, pool, connect })
+    onSome: (proxy) => ProxyConnections.make({ proxy, origin, connectTimeoutMillis, pool, connect })
   })
 }

@@ -16,13 +16,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as AddressPolicy from "../http/internal/addressPolicy.ts"
+import * as CodedError from "../http/internal/codedError.ts"
 import type * as Dispatcher from "./Dispatcher.ts"
 import * as ClientOver from "./internal/clientOver.ts"
+import * as ConnectionLimits from "./internal/connectionLimits.ts"
 import * as HttpPool from "./internal/httpPool.ts"
 import * as Names from "./internal/nameResolver.ts"
 import * as ProxyRules from "./internal/proxyRules.ts"
 import * as ReadBuffer from "./internal/readBuffer.ts"
-import * as TimeLimits from "./internal/timeLimits.ts"
 import * as Trust from "./internal/trust.ts"
 import * as UndiciDispatch from "./internal/undiciDispatch.ts"
 
@@ -71,8 +72,7 @@ const connections = (options: Options): Effect.Effect<ClientOver.Dispatch, never
 const poolsByOrigin = (options: Options) => {
   const settings = {
     connections: options.connections,
-    limits: TimeLimits.make(options),
-    maxHeaderBytes: options.maxHeaderBytes ?? 256 * 1024,
+    limits: ConnectionLimits.make(options),
     lookup: options.lookup,
     reading: ReadBuffer.make()
   }
@@ -87,7 +87,7 @@ const poolsByOrigin = (options: Options) => {
     if (known !== undefined) return known
     if (pools.size >= manyOrigins) forgetEmpty()
     const url = new URL(origin)
-    if (!/^https?:$/.test(url.protocol)) throw HttpPool.failure("ERR_INVALID_PROTOCOL", `${url.protocol} is neither http nor https`)
+    if (!/^https?:$/.test(url.protocol)) throw CodedError.make("ERR_INVALID_PROTOCOL", `${url.protocol} is neither http nor https`)
     const tls = url.protocol === "https:" ? Trust.connectOptions(options.tls?.(url.origin) ?? {}) : {}
     const pool = HttpPool.make(url, { ...settings, tls })
     pools.set(origin, pool)

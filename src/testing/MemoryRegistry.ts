@@ -10,6 +10,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as CodedError from "../http/internal/codedError.ts"
 import * as clientRequest from "./internal/clientRequest.ts"
 import * as clientResponse from "./internal/clientResponse.ts"
 import * as Bytes from "./internal/faultBytes.ts"
@@ -73,8 +74,8 @@ const findHost = Effect.fnUntraced(function* (
   return yield* broken(
     request,
     scheme === "https"
-      ? Bytes.failure("ERR_SSL_WRONG_VERSION_NUMBER", "write EPROTO: wrong version number")
-      : Bytes.failure("ECONNRESET", "socket hang up")
+      ? CodedError.make("ERR_SSL_WRONG_VERSION_NUMBER", "write EPROTO: wrong version number")
+      : CodedError.make("ECONNRESET", "socket hang up")
   )
 })
 

@@ -18,6 +18,7 @@ import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Content from "../support/Content.ts"
+import * as Eventually from "../support/Eventually.ts"
 import * as World from "../support/World.ts"
 
 // --- what there is to push ---
@@ -262,7 +263,7 @@ const carryOut = (self: Effect.Effect<string, { readonly _tag: string }>, patien
     if (patience === undefined) return yield* Effect.exit(World.throughTime(self))
     const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(self, patience.grain))
     // Promises of the platform move on between turns of the event loop only.
-    for (let turn = 0; turn < patience.turns; turn++) yield* turn % 100 === 99 ? World.turn : Effect.yieldNow()
+    for (let turn = 0; turn < patience.turns; turn++) yield* turn % 100 === 99 ? Eventually.turn : Effect.yieldNow()
     // What the interruption does, such as cancelling an upload, may wait on the clock.
     return yield* World.throughTime(Fiber.interrupt(fiber))
   })
@@ -318,7 +319,7 @@ const observed = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
     const supervisor = yield* Supervisor.track
     yield* Effect.supervised(follow(steps), supervisor)
-    for (let turns = 0; turns < 3; turns++) yield* World.turn
+    for (let turns = 0; turns < 3; turns++) yield* Eventually.turn
     assert.deepStrictEqual(yield* Effect.map(supervisor.value, (fibers) => fibers.length), 0, "fibers left behind")
   }).pipe(Effect.provide(TestContext.TestContext))
 

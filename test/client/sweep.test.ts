@@ -12,6 +12,7 @@ import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import type * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as Content from "../support/Content.ts"
+import * as Eventually from "../support/Eventually.ts"
 import * as World from "../support/World.ts"
 
 const repository = Effect.runSync(Reference.parseRepository(`${World.host}/acme/app`))
@@ -161,7 +162,7 @@ const everyMoment = (name: string, operation: (typeof operations)[string]) =>
               const where = `after ${turns} turns of ${grain}`
               const world = yield* begin(`${name}, interrupted`)
               const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.exit(operation(world)), grain))
-              for (let turn = 0; turn < turns; turn++) yield* turn % 100 === 99 ? World.turn : Effect.yieldNow()
+              for (let turn = 0; turn < turns; turn++) yield* turn % 100 === 99 ? Eventually.turn : Effect.yieldNow()
               const exit = yield* World.throughTime(Fiber.interrupt(fiber))
               yield* settled(world, where)
               assert.deepStrictEqual(yield* world.registry.openUploads, [], where)

@@ -17,6 +17,7 @@ import * as Digest from "../../src/model/Digest.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as DirImage from "../support/DirImage.ts"
+import { turn } from "../support/Eventually.ts"
 import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
 import * as Skopeo from "../support/Skopeo.ts"
@@ -408,7 +409,7 @@ describe("writers at the same time", () => {
       const { descriptor } = yield* push(layout, image)
       yield* promise(() => writeFile(lockOf(folder), "somebody who works"))
       const tagging = yield* Effect.fork(layout.tag(descriptor, "v1"))
-      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* turn
       yield* Fiber.interrupt(tagging)
       assert.strictEqual(yield* promise(() => readFile(lockOf(folder), "utf8")), "somebody who works")
     })
@@ -421,7 +422,7 @@ const passing = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, step: Duration.DurationI
     let waited = Duration.zero
     while ((yield* Fiber.poll(fiber))._tag === "None") {
       yield* between
-      for (let turn = 0; turn < 20; turn++) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      for (let turns = 0; turns < 20; turns++) yield* turn
       yield* TestClock.adjust(step)
       waited = Duration.sum(waited, step)
     }

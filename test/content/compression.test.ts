@@ -8,6 +8,7 @@ import * as fc from "effect/FastCheck"
 import * as Stream from "effect/Stream"
 import { decompress, gunzip, gzip, sniff } from "../../src/content/internal/compression.ts"
 import { fromWeb, through } from "../../src/content/internal/transform.ts"
+import { turn } from "../support/Eventually.ts"
 import { encode as utf8 } from "./sampleImages.ts"
 
 const bytesOf = <E, R>(stream: Stream.Stream<Uint8Array, E, R>): Effect.Effect<Buffer, E, R> =>
@@ -172,7 +173,7 @@ describe("gzip and gunzip", () => {
       const packed = gzipSync(Buffer.alloc(32 * 1024 * 1024))
       for (let run = 0; run < 20; run++) {
         expect(yield* Stream.runCount(Stream.take(gunzip(Stream.make(packed)), 1))).toBe(1)
-        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        yield* turn
       }
     })
   )

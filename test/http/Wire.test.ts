@@ -18,6 +18,7 @@ import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
 import { NameResolver } from "../../src/http/internal/addressPolicy.ts"
 import * as Wire from "../../src/http/internal/Wire.ts"
+import { turn } from "../support/Eventually.ts"
 
 interface Hit {
   readonly request: HttpClientRequest.HttpClientRequest
@@ -80,9 +81,6 @@ const source = (chunks: Iterable<Uint8Array>, then: "close" | "hang" | "error" =
 const repeat = function* (bytes: Uint8Array, times: number) {
   for (let n = 0; n < times; n++) yield bytes
 }
-
-/** Lets promises of web streams settle; the test clock does not move. */
-const settle = Effect.promise(() => new Promise<void>((resume) => setImmediate(resume)))
 
 const collect = (response: Wire.WireResponse) => Effect.map(Stream.runCollect(response.body), (_) => Chunk.toReadonlyArray(_))
 
@@ -201,7 +199,7 @@ describe("Wire", () => {
         const result = yield* Fiber.join(fiber)
         assert.isTrue(Either.isLeft(result))
         if (Either.isLeft(result)) assert.deepInclude(result.left, { reason: "timeout", retryable: true, detail: "no answer for 30s" })
-        yield* settle
+        yield* turn
         assert.isTrue(hits[0]?.signal.aborted)
       }).pipe(Effect.scoped)
     )
@@ -282,7 +280,7 @@ describe("Wire", () => {
           const readings = { body: Stream.runDrain(response.body), bytes: response.bytes(100), text: response.text(100) }
           const reading: Effect.Effect<unknown, object> = readings[read]
           const fiber = yield* Effect.fork(Effect.flip(reading))
-          yield* settle
+          yield* turn
           yield* TestClock.adjust("4999 millis")
           assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
           yield* TestClock.adjust("1 millis")
@@ -292,7 +290,7 @@ describe("Wire", () => {
             retryable: true,
             detail: "no data for 5s"
           })
-          yield* settle
+          yield* turn
           assert.isTrue(state.cancelled)
         }).pipe(Effect.scoped)
       )
@@ -304,10 +302,10 @@ describe("Wire", () => {
         const { client, hits } = memory(() => new Response(stream, { headers: { "content-length": "2" } }))
         const response = yield* Wire.make(client).send(request())
         const fiber = yield* Effect.fork(Effect.flip(response.bytes(100)))
-        yield* settle
+        yield* turn
         yield* TestClock.adjust("1 minutes")
         assert.deepInclude(yield* Fiber.join(fiber), { reason: "idle" })
-        yield* settle
+        yield* turn
         assert.isTrue(hits[0]?.signal.aborted)
       }).pipe(Effect.scoped)
     )
@@ -321,10 +319,10 @@ describe("Wire", () => {
         const response = yield* Wire.make(client, { idleTimeout: "1 minutes" }).send(request())
         const fiber = yield* Effect.fork(response.bytes(1000))
         for (let n = 0; n < 30; n++) {
-          yield* settle
+          yield* turn
           yield* TestClock.adjust("50 seconds")
         }
-        yield* settle
+        yield* turn
         assert.strictEqual((yield* Fiber.join(fiber)).length, 30)
       }).pipe(Effect.scoped)
     )
@@ -335,7 +333,7 @@ describe("Wire", () => {
         const response = yield* Wire.make(memory(() => new Response(stream)).client, { idleTimeout: "5 seconds" }).send(request())
         const fiber = yield* Effect.fork(Stream.runForEach(response.body, () => Effect.sleep("1 minutes")))
         for (let n = 0; n < 5; n++) {
-          yield* settle
+          yield* turn
           yield* TestClock.adjust("1 minutes")
         }
         yield* Fiber.join(fiber)
@@ -528,7 +526,7 @@ describe("Wire", () => {
         const { client, hits } = memory(() => new Response(body.stream))
         const reading = Effect.scoped(Effect.flatMap(Wire.make(client).send(request()), (_) => Stream.runDrain(_.body)))
         const fiber = yield* Effect.fork(reading)
-        yield* settle
+        yield* turn
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual([body.state.cancelled, hits[0]?.signal.aborted], [true, true])
       })
@@ -587,7 +585,7 @@ describe("Wire", () => {
         const body = source([], "hang")
         const response = yield* Wire.make(memory(() => new Response(body.stream)).client).send(request())
         const fiber = yield* Effect.fork(response.discard)
-        yield* settle
+        yield* turn
         yield* TestClock.adjust("2 seconds")
         yield* Fiber.join(fiber)
         assert.isTrue(body.state.cancelled)

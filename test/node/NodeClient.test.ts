@@ -21,11 +21,10 @@ import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as NodeClient from "../../src/node/NodeClient.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import * as Certificates from "../support/Certificates.ts"
-import { eventually, settled } from "../support/Eventually.ts"
+import { eventually, settled, turn } from "../support/Eventually.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 import * as Memory from "../support/Memory.ts"
 import * as Tcp from "../support/Tcp.ts"
-import { turn } from "../support/World.ts"
 
 const MiB = 1024 * 1024
 const block = new Uint8Array(64 * 1024).fill(7)

@@ -1,6 +1,9 @@
 /** Waiting for what happens outside of the test's clock: on sockets, and in other processes. */
 import * as Effect from "effect/Effect"
 
+/** One turn of the event loop: promises and streams of the platform take more than the turns of a fiber. */
+export const turn = Effect.promise(() => new Promise<void>((resume) => setImmediate(resume)))
+
 /** Real time, also where the test's clock stands still. */
 const moment = Effect.promise(() => new Promise<void>((resume) => setTimeout(resume, 10)))
 

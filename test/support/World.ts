@@ -20,6 +20,7 @@ import * as Transport from "../../src/transport/internal/transport.ts"
 import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
+import { turn } from "./Eventually.ts"
 
 export const host = "registry.test"
 
@@ -62,9 +63,6 @@ export const make = Effect.fn("World.make")(function* (options: Options = {}) {
   }
   return world
 })
-
-/** One turn of the event loop: promises and streams of the platform take more than the turns of a fiber. */
-export const turn = Effect.promise(() => new Promise<void>((resume) => setImmediate(resume)))
 
 /** Lets the test's clock run as fast as the effect needs it to. */
 export const throughTime = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

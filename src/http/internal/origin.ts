@@ -51,6 +51,9 @@ export const targets = (): ((url: string) => Target | undefined) => {
   }
 }
 
+/** The name or address to connect to; in a URL an IPv6 address stands in brackets. @internal */
+export const hostOf = (url: URL): string => url.hostname.replace(/^\[(.*)\]$/, "$1")
+
 /** Whether both URLs have the same scheme, host and effective port. @internal */
 export const same = (a: URL, b: URL): boolean => a.protocol === b.protocol && a.host === b.host
 

@@ -5,17 +5,18 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Net from "node:net"
+import * as CodedError from "../../http/internal/codedError.ts"
+import * as Origin from "../../http/internal/origin.ts"
 import type { Dispatch, Outgoing } from "./clientOver.ts"
+import type { ConnectionLimits } from "./connectionLimits.ts"
 import type { Exchange } from "./exchange.ts"
 import type * as ReadBuffer from "./readBuffer.ts"
-import type { TimeLimits } from "./timeLimits.ts"
 import type * as Trust from "./trust.ts"
 
 export interface Settings {
   /** Without limit when absent. */
   readonly connections: number | undefined
-  readonly limits: TimeLimits
-  readonly maxHeaderBytes: number
+  readonly limits: ConnectionLimits
   readonly lookup: Net.LookupFunction | undefined
   readonly reading: ReadBuffer.ReadBuffers
   readonly tls: Trust.ConnectOptions
@@ -29,17 +30,14 @@ export interface Pool {
   readonly destroy: () => void
 }
 
-/** Errors of our own are told by a code, as those of Node are. */
-export const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
-
 /** Told to whoever still waits for an answer. */
-export const clientClosed = (): Error => failure("ERR_CLIENT_CLOSED", "the client was closed")
+export const clientClosed = (): Error => CodedError.make("ERR_CLIENT_CLOSED", "the client was closed")
 
-const hungUp = (): Error => failure("ECONNRESET", "the connection ended before the answer did")
+const hungUp = (): Error => CodedError.make("ECONNRESET", "the connection ended before the answer did")
 
 export const make = (origin: URL, settings: Settings): Pool => {
-  const { connections, limits, lookup, maxHeaderBytes, reading, tls } = settings
-  if (connections !== undefined && connections < 1) throw failure("ERR_OUT_OF_RANGE", "no connection is allowed")
+  const { connections, limits, lookup, reading, tls } = settings
+  if (connections !== undefined && connections < 1) throw CodedError.make("ERR_OUT_OF_RANGE", "no connection is allowed")
   const secure = origin.protocol === "https:"
   const { Agent, request } = secure ? Https : Http
   const agent = new Agent({
@@ -53,7 +51,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
   const { createConnection } = agent
   agent.createConnection = (options, callback) =>
     reading.connection((onread) => createConnection.call(agent, { ...options, onread }, callback))
-  const server = { agent, host: origin.hostname.replace(/^\[(.*)\]$/, "$1"), port: origin.port, maxHeaderSize: maxHeaderBytes }
+  const server = { agent, host: Origin.hostOf(origin), port: origin.port, maxHeaderSize: limits.maxHeaderBytes }
   const isKept = () => Object.keys(agent.freeSockets).length > 0
   /** How each request that is not over is ended. */
   const underWay = new Set<(error: Error) => void>()
@@ -73,7 +71,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
     listen(sent, exchange, retry)
     sent.on("response", reading.expect)
     const start = send(sent, body, headers["content-length"])
-    sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", limits.connectMillis, start))
+    sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", limits.connectTimeoutMillis, start))
   }
 
   /** A turn later: what came meanwhile on a kept connection, its end or an answer nobody asked for, is then known, and it is not used. */
@@ -143,7 +141,7 @@ const connect = (sent: Http.ClientRequest, socket: Net.Socket, connected: string
   }
   let stop = () => {}
   if (limitMillis > 0) {
-    const fail = () => sent.destroy(failure("ETIMEDOUT", "the connection was not made in time"))
+    const fail = () => sent.destroy(CodedError.make("ETIMEDOUT", "the connection was not made in time"))
     // A callback of Node's is outside of any fiber.
     // @effect-diagnostics-next-line globalTimers:off
     const timer = setTimeout(fail, limitMillis)
@@ -249,7 +247,7 @@ const stream = async (sent: Http.ClientRequest, body: Pieces, length: number | u
 }
 
 const mismatch = (length: number, given: string): Error =>
-  failure("ERR_HTTP_CONTENT_LENGTH_MISMATCH", `the body was to have ${length} bytes, and its source gave ${given}`)
+  CodedError.make("ERR_HTTP_CONTENT_LENGTH_MISMATCH", `the body was to have ${length} bytes, and its source gave ${given}`)
 
 /** Waits until more can be written; whether there still is somebody to write to. */
 const drained = (sent: Http.ClientRequest): Promise<boolean> =>

@@ -4,6 +4,7 @@ import * as Https from "node:https"
 import type * as Net from "node:net"
 import * as Undici from "@effect/platform-node/Undici"
 import * as Redacted from "effect/Redacted"
+import * as CodedError from "../../http/internal/codedError.ts"
 import * as Origin from "../../http/internal/origin.ts"
 
 export interface Settings {
@@ -14,8 +15,8 @@ export interface Settings {
   readonly connect: Undici.buildConnector.BuildOptions
 }
 
-/** The proxy did not make the tunnel; a Node error, told by its code like those of sockets. */
-const refused = (message: string): Error => Object.assign(new Error(message), { code: "ERR_PROXY_TUNNEL" })
+/** The proxy did not make the tunnel. */
+const refused = (message: string): Error => CodedError.make("ERR_PROXY_TUNNEL", message)
 
 /**
  * Tunnels for https. Plain http asks the proxy for the absolute URL instead: few proxies allow tunnels to port 80. Throws, as undici expects
@@ -34,7 +35,7 @@ const proxyUrl = ({ origin, proxy }: Settings): URL => {
   throw unusable(`the proxy for ${origin.host} is reached by ${url.protocol.slice(0, -1)}, which is not supported: http and https are`)
 }
 
-const unusable = (message: string): Error => Object.assign(new Error(message), { code: "ERR_INVALID_PROXY" })
+const unusable = (message: string): Error => CodedError.make("ERR_INVALID_PROXY", message)
 
 const tunnels = ({ connect, connectTimeoutMillis, origin, pool }: Settings, proxy: URL): Undici.Dispatcher => {
   const handshake = Undici.buildConnector(connect)
@@ -54,7 +55,7 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
   const { request } = proxy.protocol === "https:" ? Https : Http
   const asked = request({
     method: "CONNECT",
-    host: proxy.hostname.replace(/^\[(.*)\]$/, "$1"),
+    host: Origin.hostOf(proxy),
     port: proxy.port === "" ? (proxy.protocol === "https:" ? 443 : 80) : proxy.port,
     path: target,
     headers: { host: target, ...authorization(proxy) },

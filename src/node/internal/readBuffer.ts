@@ -20,9 +20,11 @@ export interface ReadBuffers {
   readonly expect: (answer: Http.IncomingMessage) => void
 }
 
-/** Nothing is read into twice before the parser of this Node was seen to copy; what was read into until then. */
-const readOnce = new WeakSet<ArrayBufferLike>()
+/** Memory is used once until the parser of this Node was seen to copy. */
 let parserCopies = false
+
+/** What was given away until then. */
+const readOnce = new WeakSet<ArrayBufferLike>()
 
 const seePiece = (piece: Uint8Array) => {
   if (!readOnce.has(piece.buffer)) parserCopies = true
@@ -37,16 +39,20 @@ const take = (size: number): Buffer => {
 /** One connection. */
 class Reading {
   #socket: Duplex | undefined
-  #small: Buffer | undefined
-  #large: Buffer | undefined
   #answer: Http.IncomingMessage | undefined
-  #largeBytes = leastBytes
+  #bodyBytes = leastBytes
+  #memory: Buffer | undefined
 
   readonly onread: Net.OnReadOpts = {
-    buffer: () => (this.#answer?.complete === false ? this.#forBody() : this.#forHead()),
+    buffer: () => {
+      const size = this.#answer?.complete === false ? this.#bodyBytes : leastBytes
+      if (this.#memory?.byteLength !== size) this.#memory = take(size)
+      return this.#memory
+    },
     callback: (size, memory) => {
       const more = this.#socket?.push(memory.subarray(0, size)) === true
-      if (!parserCopies || this.#socket?.readableLength !== 0) this.#forget()
+      // What is still to be parsed keeps its memory.
+      if (!parserCopies || this.#socket?.readableLength !== 0) this.#memory = undefined
       return more
     }
   }
@@ -55,26 +61,9 @@ class Reading {
     this.#socket = socket
   }
 
-  expect(answer: Http.IncomingMessage, size: number): void {
+  expect(answer: Http.IncomingMessage, bodyBytes: number): void {
     this.#answer = answer
-    this.#largeBytes = size
-  }
-
-  #forBody(): Buffer {
-    this.#large ??= take(this.#largeBytes)
-    return this.#large
-  }
-
-  #forHead(): Buffer {
-    this.#large = undefined
-    this.#small ??= take(leastBytes)
-    return this.#small
-  }
-
-  /** What was read is still there to be parsed. */
-  #forget(): void {
-    this.#large = undefined
-    this.#small = undefined
+    this.#bodyBytes = bodyBytes
   }
 }
 
@@ -94,6 +83,7 @@ export const make = (): ReadBuffers => {
     expect: (answer) => {
       if (!parserCopies) answer.on("data", seePiece)
       const length = Number(answer.headers["content-length"])
+      // No number where none is told.
       if (!(length > leastBytes)) return
       bodies += 1
       answer.once("close", () => {

@@ -1,18 +1,16 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as CodedError from "../../http/internal/codedError.ts"
 import { concat } from "../../model/internal/bytes.ts"
 
-/** Shaped as undici's and Node's errors are, for that is what a client must recognise. @internal */
-export const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+/** @internal */
+export const connectionReset = (): Error => CodedError.make("ECONNRESET", "read ECONNRESET")
 
 /** @internal */
-export const connectionReset = (): Error => failure("ECONNRESET", "read ECONNRESET")
+export const connectionRefused = (host: string): Error => CodedError.make("ECONNREFUSED", `connect ECONNREFUSED ${host}`)
 
 /** @internal */
-export const connectionRefused = (host: string): Error => failure("ECONNREFUSED", `connect ECONNREFUSED ${host}`)
-
-/** @internal */
-export const otherSideClosed = (): Error => failure("UND_ERR_SOCKET", "other side closed")
+export const otherSideClosed = (): Error => CodedError.make("UND_ERR_SOCKET", "other side closed")
 
 /** The first `count` bytes; nothing more is pulled once they are there. @internal */
 export const takeBytes = <E, R>(self: Stream.Stream<Uint8Array, E, R>, count: number): Stream.Stream<Uint8Array, E, R> =>

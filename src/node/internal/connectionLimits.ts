@@ -1,0 +1,32 @@
+/** What connections are limited to, as Node's HTTP and undici take it. */
+import * as Duration from "effect/Duration"
+
+/** Node's timers know no longer time. */
+const longestMillis = 2 ** 31 - 1
+
+interface Options {
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly keepAlive?: Duration.DurationInput | undefined
+  readonly maxHeaderBytes?: number | undefined
+}
+
+export interface ConnectionLimits {
+  /** Zero where there is none. */
+  readonly connectTimeoutMillis: number
+  /** At least one. */
+  readonly keepAliveMillis: number
+  readonly maxHeaderBytes: number
+}
+
+export const make = ({
+  connectTimeout = "30 seconds",
+  keepAlive = "30 seconds",
+  maxHeaderBytes = 256 * 1024
+}: Options): ConnectionLimits => {
+  const connectTimeoutMillis = Duration.toMillis(connectTimeout)
+  return {
+    connectTimeoutMillis: connectTimeoutMillis === Number.POSITIVE_INFINITY ? 0 : Math.min(connectTimeoutMillis, longestMillis),
+    keepAliveMillis: Math.max(1, Math.min(Duration.toMillis(keepAlive), longestMillis)),
+    maxHeaderBytes
+  }
+}
