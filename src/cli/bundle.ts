@@ -1,15 +1,12 @@
-/** Makes the command one file without dependencies. Run as a program it writes `dist/cli.js`. */
-import { chmod } from "node:fs/promises"
+/** Makes the command one file without dependencies: `launch.ts`, and the program in a comment. Run as a program it writes `dist/cli.js`. */
+import { createHash } from "node:crypto"
+import { writeFile } from "node:fs/promises"
 import { isBuiltin } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as esbuild from "esbuild"
+import * as Comment from "./comment.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
-
-/** CommonJS packages in the bundle ask for Node's modules by `require`, which ES modules do not have. */
-const banner = `#!/usr/bin/env node
-import { createRequire } from "node:module"
-const require = createRequire(import.meta.url)`
 
 /** An `import` of a Node module would be done at the start, needed or not: as a CommonJS module it waits for the module that wants it. */
 const lazyNodeModules: esbuild.Plugin = {
@@ -42,22 +39,28 @@ const leanUndici: esbuild.Plugin = {
   }
 }
 
-export const bundle = async (outfile: string): Promise<void> => {
-  await esbuild.build({
+const build = async (entry: string, options: esbuild.BuildOptions): Promise<string> => {
+  const { outputFiles } = await esbuild.build({
     absWorkingDir: root,
-    entryPoints: ["src/cli/main.ts"],
-    outfile,
+    entryPoints: [entry],
     bundle: true,
     minify: true,
     platform: "node",
-    format: "esm",
     target: "node20",
-    banner: { js: banner },
+    charset: "ascii",
     legalComments: "none",
-    plugins: [leanUndici, lazyNodeModules],
-    logLevel: "warning"
+    logLevel: "warning",
+    ...options,
+    write: false
   })
-  await chmod(outfile, 0o755)
+  return outputFiles.map(({ text }) => text).join("")
+}
+
+export const bundle = async (outfile: string): Promise<void> => {
+  const program = await build("src/cli/main.ts", { format: "cjs", plugins: [leanUndici, lazyNodeModules] })
+  const digest = createHash("sha256").update(program).digest("hex")
+  const launch = await build("src/cli/launch.ts", { format: "esm", define: { PROGRAM_DIGEST: JSON.stringify(digest) } })
+  await writeFile(outfile, Comment.append(`#!/usr/bin/env node\n${launch.trim()}`, program), { mode: 0o755 })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(fileURLToPath(new URL("../../dist/cli.js", import.meta.url)))

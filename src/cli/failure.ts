@@ -19,7 +19,8 @@ export interface Failure {
 
 const oneLine = (text: string): string => stripVTControlCharacters(text).replace(/\s+/g, " ").trim()
 
-const fieldsOf = Schema.encodeOption(RegistryError.RegistryError)
+/** The encoder is made for those who fail. */
+const fieldsOf = (error: RegistryError.RegistryError) => Schema.encodeOption(RegistryError.RegistryError)(error)
 
 export const fromError = (error: unknown): Failure => {
   if (RegistryError.isRegistryError(error)) {

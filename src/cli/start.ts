@@ -1,7 +1,10 @@
 /** The command on Node: its streams, its files, its network and its signals. */
 import { text } from "node:stream/consumers"
-import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeCommandExecutor from "@effect/platform-node/NodeCommandExecutor"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -46,7 +49,9 @@ export const start = (args: ReadonlyArray<string>): void => {
   process.stdout.on("error", onBrokenPipe)
   process.stderr.on("error", () => {})
   const world = Layer.mergeAll(
-    NodeContext.layer,
+    Layer.provideMerge(NodeCommandExecutor.layer, NodeFileSystem.layer),
+    NodePath.layer,
+    NodeTerminal.layer,
     Layer.succeed(Session.Network, NodeRegistry.layerHttpClient()),
     Layer.succeed(Streams.Streams, streams)
   )

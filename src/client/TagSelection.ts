@@ -104,12 +104,18 @@ const matching =
 export const matcher = (selection: Selection): Either.Either<(tag: string) => boolean, InvalidSelection> =>
   Either.map(rangeOf(selection), (range) => matching(selection, range))
 
-const names = new Intl.Collator("en", { numeric: true })
+/** Made when names are first compared: the first collator of a process takes longer to make than most modules to load. */
+let names: Intl.Collator | undefined
+
+const compareNames = (a: string, b: string): number => {
+  names ??= new Intl.Collator("en", { numeric: true })
+  return names.compare(a, b)
+}
 
 const compareKeys = (a: Key, b: Key): number => {
   if (a.version !== null && b.version !== null) return compareVersions(a.version, b.version) || (a.tag < b.tag ? -1 : a.tag > b.tag ? 1 : 0)
   if (a.version !== null) return 1
-  return b.version !== null ? -1 : names.compare(a.tag, b.tag)
+  return b.version !== null ? -1 : compareNames(a.tag, b.tag)
 }
 
 interface Key {

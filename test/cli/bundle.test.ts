@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { accessSync, constants, readFileSync } from "node:fs"
+import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -32,11 +32,18 @@ interface Ended {
   readonly err: string
 }
 
-const start = (args: ReadonlyArray<string>, input = "") =>
+interface Started {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const start = (args: ReadonlyArray<string>, { env, input = "" }: Started = {}) =>
   Effect.gen(function* () {
     const { file, folder } = yield* Bundle
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, [file, ...args], { cwd: folder, env: { HOME: folder }, stdio: ["pipe", "pipe", "pipe"] })),
+      Effect.sync(() =>
+        spawn(process.execPath, [file, ...args], { cwd: folder, env: env ?? { HOME: folder }, stdio: ["pipe", "pipe", "pipe"] })
+      ),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     const texts = { out: "", err: "" }
@@ -69,9 +76,9 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
   it.effect("is one executable file that package.json names", () =>
     Effect.gen(function* () {
       const { file } = yield* Bundle
-      accessSync(file, constants.X_OK)
-      assert.match(readFileSync(file, "utf8"), /^#!\/usr\/bin\/env node\n/)
-      const { bin } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+      Fs.accessSync(file, Fs.constants.X_OK)
+      assert.match(Fs.readFileSync(file, "utf8"), /^#!\/usr\/bin\/env node\n/)
+      const { bin } = JSON.parse(Fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
       assert.deepStrictEqual(bin, { "effect-oci": "./dist/cli.js" })
     })
   )
@@ -109,7 +116,7 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
     Effect.gen(function* () {
       const server = yield* serve({ auth: { _tag: "Basic", users: { ann: { password: "s3cret" } } } })
       const { host } = new URL(server.url)
-      const { ended } = yield* start(["login", host, "-u", "ann", "--password-stdin"], "s3cret\n")
+      const { ended } = yield* start(["login", host, "-u", "ann", "--password-stdin"], { input: "s3cret\n" })
       assert.include((yield* ended).out, `Logged in to ${host} as ann`)
       assert.strictEqual((yield* run("catalog", host)).code, 0)
     })
@@ -153,9 +160,112 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
   )
 })
 
+/** Where runs with this environment keep their code, and what is there now. */
+const caches = Effect.map(Folder.temporary("caches"), (folder) => {
+  const place = Path.join(folder, "effect-oci")
+  const files = () => (Fs.existsSync(place) ? Fs.readdirSync(place).map((name) => Path.join(place, name)) : [])
+  return {
+    env: { XDG_CACHE_HOME: folder },
+    place,
+    files,
+    file: Effect.sync(() => {
+      const [file = "", ...others] = files()
+      assert.deepStrictEqual(others, [])
+      return { file, ...Fs.statSync(file) }
+    })
+  }
+})
+
+const runIn = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
+  Effect.flatMap(start(args, { env }), ({ ended }) => ended)
+
+layer(built, { excludeTestServices: true, timeout: "1 minute" })("the compiled code that the bundled command keeps", (it) => {
+  it.scoped("is kept once for each kind of run, for its user only", () =>
+    Effect.gen(function* () {
+      const { env, file, place } = yield* caches
+      const help = yield* runIn(env, "copy", "--help")
+      const first = yield* file
+      assert.strictEqual(first.mode & 0o777, 0o600)
+      assert.strictEqual(Fs.statSync(place).mode & 0o777, 0o700)
+      assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+      assert.strictEqual((yield* file).ino, first.ino)
+      const layout = yield* Folder.temporary("layout")
+      yield* runIn(env, "ls", `oci:${layout}`)
+      assert.strictEqual((yield* file).ino, first.ino, "the run failed")
+      yield* runIn(env, "ls", "--help")
+      const second = yield* file
+      assert.notStrictEqual(second.mtimeMs, first.mtimeMs)
+      assert.isAtLeast(second.size, first.size)
+      assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+      assert.strictEqual((yield* file).mtimeMs, second.mtimeMs)
+    })
+  )
+
+  it.scoped("is not used when it is damaged, or others could have written it", () =>
+    Effect.gen(function* () {
+      const { env, file } = yield* caches
+      const help = yield* runIn(env, "copy", "--help")
+      const good = yield* file
+      const bytes = Fs.readFileSync(good.file)
+      const middle = bytes.length >> 1
+      const spoilings: ReadonlyArray<() => void> = [
+        () => Fs.writeFileSync(good.file, bytes.with(middle, ~(bytes[middle] ?? 0))),
+        () => Fs.writeFileSync(good.file, bytes.subarray(0, middle)),
+        () => Fs.writeFileSync(good.file, ""),
+        () => Fs.chmodSync(good.file, 0o622)
+      ]
+      for (const spoil of spoilings) {
+        spoil()
+        const before = yield* file
+        assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+        const after = yield* file
+        assert.notStrictEqual(after.mtimeMs, before.mtimeMs)
+        assert.strictEqual(after.mode & 0o777, 0o600)
+        assert.isAbove(after.size, bytes.length * 0.9)
+      }
+    })
+  )
+
+  it.scoped("is kept by a run that takes long, while it runs", () =>
+    Effect.gen(function* () {
+      const { env, files } = yield* caches
+      const { child, ended } = yield* start(["serve", "--port", "0"], { env })
+      yield* eventually(Effect.sync(() => files().some((name) => !name.endsWith(`.${child.pid}`))))
+      child.kill("SIGINT")
+      assert.strictEqual((yield* ended).code, 130)
+    })
+  )
+
+  it.scoped("is done without where it cannot be kept, or shall not", () =>
+    Effect.gen(function* () {
+      const { env, files, place } = yield* caches
+      const help = yield* runIn({ ...env, NODE_DISABLE_COMPILE_CACHE: "1" }, "copy", "--help")
+      assert.strictEqual(help.code, 0)
+      assert.deepStrictEqual(files(), [])
+      assert.deepStrictEqual(yield* runIn({}, "copy", "--help"), help)
+      assert.deepStrictEqual(yield* runIn({ XDG_CACHE_HOME: "relative" }, "copy", "--help"), help)
+      Fs.writeFileSync(place, "a file")
+      assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+      assert.strictEqual(Fs.readFileSync(place, "utf8"), "a file")
+    })
+  )
+
+  it.scoped("of other versions is removed after a while", () =>
+    Effect.gen(function* () {
+      const { env, files, place } = yield* caches
+      Fs.mkdirSync(place)
+      const [old, recent] = [Path.join(place, "old"), Path.join(place, "recent")]
+      for (const name of [old, recent]) Fs.writeFileSync(name, "")
+      Fs.utimesSync(old, new Date(0), new Date(0))
+      yield* runIn(env, "copy", "--help")
+      assert.deepStrictEqual([files().length, files().includes(recent), files().includes(old)], [2, true, false])
+    })
+  )
+})
+
 describe("what is published", () => {
   it("leaves the command's own packages out of the library's", () => {
-    const { dependencies } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+    const { dependencies } = JSON.parse(Fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
     for (const name of ["@effect/cli", "@effect/printer", "@effect/printer-ansi", "cli-progress"]) assert.notProperty(dependencies, name)
   })
 })

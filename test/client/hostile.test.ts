@@ -326,9 +326,9 @@ describe("hostile servers", () => {
         report.push(yield* suffer(attack, name))
         // What the engine keeps of the last one, such as the last match of an expression, it keeps once.
         for (let round = 0; round < 2; round++) yield* suffer(attack, name)
-        const before = Memory.bytesInUse()
+        const before = yield* Memory.bytesInUse
         for (let round = 0; round < 3; round++) yield* suffer(attack, name)
-        assert.isBelow(Memory.bytesInUse() - before, 8 * MiB, "memory that stays in use")
+        assert.isBelow((yield* Memory.bytesInUse) - before, 8 * MiB, "memory that stays in use")
       })
     )
   }
@@ -349,13 +349,13 @@ const overSockets = (answer: (socket: Socket) => void) =>
   Effect.gen(function* () {
     const host = yield* Tcp.serve((socket) => socket.once("data", () => answer(socket)))
     const place = yield* Reference.parseRepository(`${host}/acme/app`)
-    const before = Memory.bytesInUse()
+    const before = yield* Memory.bytesInUse
     const exit = yield* Effect.exit(
       Effect.flatMap(RegistryClient.RegistryClient, (client) => getAt(client, place)).pipe(
         Effect.provide(NodeRegistry.layerWith({ keychain: Keychain.layerAnonymous, retry: { schedule: Schedule.stop } }))
       )
     )
-    assert.isBelow(Memory.bytesInUse() - before, 16 * MiB)
+    assert.isBelow((yield* Memory.bytesInUse) - before, 16 * MiB)
     return World.outcomeOf(exit)
   })
 

@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { turn } from "./Eventually.ts"
 
 /**
  * At most, since it began. On Linux `maxRSS` is at first that of the process which started this one, so there the kernel's mark for this program alone counts
@@ -19,9 +21,9 @@ export const collectGarbage = (): void => {
   runInNewContext("gc")()
 }
 
-/** What is still needed of the heap and of buffers. */
-export const bytesInUse = (): number => {
+/** What is still needed of the heap and of buffers once this turn of the event loop has ended, which may need more. */
+export const bytesInUse: Effect.Effect<number> = Effect.map(turn, () => {
   collectGarbage()
   const { arrayBuffers, heapUsed } = process.memoryUsage()
   return heapUsed + arrayBuffers
-}
+})
