@@ -102,6 +102,11 @@ export interface Service {
 
   /** `GET /v2/`: whether the registry answers and lets us in (distribution-spec «Determining Support»). */
   readonly ping: (registry: string) => Effect.Effect<RegistryTransport.Ping, Errors.PingError>
+  /**
+   * Finds the registry and fetches the token for pulling from the repository, so that the next request need not wait for either. What is known
+   * is not asked for again, and nothing is asked where mirrors come first. It does not fail: the next request will.
+   */
+  readonly prepare: (repository: Reference.Repository) => Effect.Effect<void>
   /** The repositories of a registry, page by page (`_catalog`, not part of the distribution-spec; many registries refuse it). */
   readonly repositories: (registry: string, options?: ListOptions) => Stream.Stream<string, Errors.ListRepositoriesError>
   /** One page of repositories, after `last` and of at most `n`. */
@@ -222,6 +227,7 @@ const over = (transport: RegistryTransport.Service): Service => {
   const memory = UploadPlans.memory()
   return {
     ping: (registry) => traced("ping", registry, Blobs.ping(transport, registry)),
+    prepare: (repository) => traced("prepare", repository, Blobs.prepare(transport, repository)),
     repositories: (registry, options) => tracedStream("repositories", registry, Listing.repositories(transport, registry, options)),
     repositoriesPage: (registry, options) => traced("repositoriesPage", registry, Listing.repositoriesPage(transport, registry, options)),
     resolve: (reference, options) => traced("resolve", reference, Manifests.resolve(transport, reference, options)),
@@ -274,6 +280,7 @@ export const layerTest = (methods: Partial<Service>): Layer.Layer<RegistryClient
   const stream = (name: keyof Service) => () => Stream.die(missing(name))
   return Layer.succeed(RegistryClient, {
     ping: effect("ping"),
+    prepare: () => Effect.void,
     repositories: stream("repositories"),
     repositoriesPage: effect("repositoriesPage"),
     resolve: effect("resolve"),

@@ -105,6 +105,14 @@ export interface Mounts extends Place {
   readonly mounts: { readonly space: string; readonly name: string }
 }
 
+/** Can be got ready before it is read: a registry is found, and its token fetched. @since 0.1.0 */
+export interface Prepares extends Place {
+  readonly prepare: Effect.Effect<void>
+}
+
+/** @since 0.1.0 */
+export const hasPrepare = <P extends Place>(place: P): place is P & Prepares => "prepare" in place
+
 /** @since 0.1.0 */
 export const hasStreams = <P extends Place, E = unknown>(place: P): place is P & Streams<E> => "pushStream" in place
 

@@ -34,7 +34,8 @@ export interface RemoteRepository
     ContentStore.Tags<RemoteError>,
     ContentStore.Referrers<RemoteError>,
     ContentStore.Deletes<RemoteError>,
-    ContentStore.Mounts {
+    ContentStore.Mounts,
+    ContentStore.Prepares {
   readonly repository: Reference.Repository
 }
 
@@ -60,6 +61,7 @@ export const over = (client: RegistryClient.Service, repository: Reference.Repos
     label: String(repository),
     repository,
     mounts: { space: repository.registry, name: repository.name },
+    prepare: client.prepare(repository),
     exists: (descriptor) =>
       MediaType.isManifest(descriptor.mediaType)
         ? client.manifestExists(withDigest(descriptor.digest))

@@ -13,7 +13,7 @@ import type * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type * as ContentStore from "../content/ContentStore.ts"
+import * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
@@ -178,6 +178,14 @@ const looksDeeper = ({ digestTags, force, platforms, referrers }: Options): bool
 const digestOf = <E>(source: ContentStore.Source<E>, reference: string): Effect.Effect<string, E> =>
   isDigest(reference) ? Effect.succeed(reference) : Effect.map(source.resolve(reference), ({ digest }) => digest)
 
+/** The target is asked first what its tags stand for, and the source gets ready meanwhile; for a digest it may not be asked at all. */
+const prepared = <E>(
+  source: ContentStore.Source<E>,
+  reference: string,
+  tags: ReadonlyArray<string>
+): Effect.Effect<void, never, Scope.Scope> =>
+  ContentStore.hasPrepare(source) && !isDigest(reference) && tags.length > 0 ? Effect.forkScoped(source.prepare) : Effect.void
+
 const copyIn = <E1, E2>(
   run: Run.Run<E1 | E2>,
   source: ContentStore.Source<E1>,
@@ -188,7 +196,7 @@ const copyIn = <E1, E2>(
   Effect.gen(function* () {
     const tags = tagsOf(reference, options)
     const shallow = !looksDeeper(options)
-    const standing = shallow ? yield* Standing.ask(target, tags) : []
+    const standing = shallow ? yield* Effect.zipRight(prepared(source, reference, tags), Standing.ask(target, tags)) : []
     const same = Standing.common(standing)
     if (Option.isSome(same) && same.value.digest === (yield* digestOf(source, reference))) return resultOf(run, same.value, true)
 
@@ -211,7 +219,7 @@ const copyIn = <E1, E2>(
     const node = yield* Effect.catchIf(first, mayBeMissing, () => moved(load(undefined)))
     yield* Companions.move(mover, source, node, options)
     return resultOf(run, root.descriptor, false)
-  })
+  }).pipe(Effect.scoped)
 
 const fanOut = <E1, E2>(
   run: Run.Run<E1 | E2>,
@@ -243,6 +251,12 @@ const fanOut = <E1, E2>(
         if (Option.isSome(common) && common.value.digest === (yield* wanted))
           settled.set(end, { descriptor: common.value, unchanged: true })
       })
+    if (shallow)
+      yield* prepared(
+        source,
+        reference,
+        ends.flatMap(({ tags }) => tags)
+      )
     if (shallow) yield* eachOf(ends, look)
 
     const manifest = rest().length === 0 ? undefined : yield* source.fetchManifest(reference)

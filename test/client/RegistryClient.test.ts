@@ -19,7 +19,9 @@ import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
+import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as Registries from "../support/Registries.ts"
+import { throughTime } from "../support/World.ts"
 
 const host = "registry.test"
 
@@ -66,7 +68,8 @@ interface Case {
   readonly gives?: (arranged: Arranged) => unknown
 }
 
-const cases: { readonly [Method in keyof RegistryClient.Service]: Case } = {
+/** `prepare` asks for nothing here, where the registry is known. */
+const cases: { readonly [Method in Exclude<keyof RegistryClient.Service, "prepare">]: Case } = {
   ping: {
     call: ({ client }) => Effect.map(client.ping(host), ({ scheme, status }) => ({ scheme, status })),
     requests: ["GET base"],
@@ -268,6 +271,29 @@ describe("RegistryClient", () => {
           })
         )
       )
+    )
+
+    it.effect("what is prepared is not waited for later, and not prepared again", () =>
+      Effect.gen(function* () {
+        const { repository } = yield* Reference.parse(`${host}/acme/app`)
+        const { prepare, tags } = yield* RegistryClient.RegistryClient
+        assert.deepStrictEqual((yield* spent(prepare(repository))).requests, ["GET base", "GET token"])
+        assert.deepStrictEqual((yield* spent(prepare(repository))).requests, [])
+        yield* (yield* MemoryRegistry.MemoryRegistry).seedImage("acme/app", { tag: "1.0" })
+        assert.deepStrictEqual((yield* spent(collect(tags(repository)))).requests, ["GET tags"])
+      }).pipe(
+        Effect.provide(client({ hosts: { [host]: { auth: RegistryOptions.bearer({ users: {}, anonymous: ["repository:*:pull"] }) } } }))
+      )
+    )
+
+    it.effect("nothing is prepared where mirrors come first, and who cannot be reached is left to the next request", () =>
+      Effect.gen(function* () {
+        const { prepare } = yield* RegistryClient.RegistryClient
+        const { repository: mirrored } = yield* Reference.parse(`${host}/acme/app`)
+        assert.deepStrictEqual((yield* spent(prepare(mirrored))).requests, [])
+        const { repository: away } = yield* Reference.parse("away.test/acme/app")
+        yield* throughTime(prepare(away))
+      }).pipe(Effect.provide(client({ settings: { [host]: { mirrors: [RegistryHosts.mirror("https://mirror.test")] } } })))
     )
 
     it.effect("three tags are three requests where they cannot be sent in one", () =>

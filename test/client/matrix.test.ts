@@ -164,6 +164,7 @@ const losesChunks = { "ecr.rangeStuckDiscarded": "!DigestInvalid", "ghcr.chunksC
 
 const operations: Readonly<Record<string, Operation>> = {
   ping: { method: "ping", run: ({ client }) => Effect.map(client.ping(World.host), ({ scheme }) => scheme), outcome: "https" },
+  prepare: { method: "prepare", run: ({ client }) => Effect.as(client.prepare(repository), "done"), outcome: "done" },
   repositories: { method: "repositories", run: ({ client }) => count(client.repositories(World.host)), outcome: "3" },
   "repositoriesPage of 2": {
     method: "repositoriesPage",
@@ -559,6 +560,7 @@ describe("every operation at every registry", () => {
 
 const methodsOfTheClient: Readonly<Record<keyof RegistryClient.Service, true>> = {
   ping: true,
+  prepare: true,
   repositories: true,
   repositoriesPage: true,
   resolve: true,

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as MemoryStore from "../../src/content/MemoryStore.ts"
 import * as RemoteRepository from "../../src/content/RemoteRepository.ts"
@@ -16,6 +18,8 @@ import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as Registries from "../support/Registries.ts"
 import { throughTime } from "../support/World.ts"
 
@@ -69,6 +73,37 @@ describe("Copy", () => {
         "PUT upload": 6,
         "PUT manifest": 1
       })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("gets the source ready while it asks the target", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1" })
+      const copying = yield* Effect.fork(Copy.copy(source, "v1", target))
+      yield* eventually(Effect.map(counts("source.test"), (asked) => asked["GET token"] === 1))
+      expect(yield* counts("target.test")).toEqual({ "GET base": 1 })
+      yield* TestClock.adjust("1 minute")
+      yield* throughTime(Fiber.join(copying))
+      expect(yield* counts("source.test")).toEqual({ "GET base": 1, "GET token": 1, "GET manifest": 1, "GET blob": 2 })
+    }).pipe(
+      Effect.provide(
+        layer({
+          hosts: { ...hosts, "source.test": { auth: RegistryOptions.bearer({ users: {}, anonymous: ["repository:*:pull"] }) } },
+          rules: [{ match: { host: "target.test", method: "HEAD", path: /manifests/ }, fault: Fault.delay("50 seconds") }]
+        })
+      )
+    )
+  )
+
+  it.effect("asks the source nothing for a digest that all tags of the target stand for", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const { manifest } = yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1" })
+      yield* Copy.copy(source, manifest.digest, target, { tags: ["v1"] })
+      yield* (yield* MemoryRegistry.MemoryRegistry).clearRequests
+      expect(yield* Copy.copy(source, manifest.digest, target, { tags: ["v1"] })).toMatchObject({ unchanged: true })
+      expect(yield* counts("source.test")).toEqual({})
     }).pipe(Effect.provide(layer()))
   )
 

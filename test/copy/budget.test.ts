@@ -150,6 +150,11 @@ const resolveGuarded = (world: World) => world.client.resolve(v1Of(world.guarded
 const operations: Readonly<Record<string, Operation>> = {
   "first contact with an open registry, a ping": { ...source(({ client }) => client.ping("source.test")), cold: true },
   "first contact with a token service, a ping": { host: "guarded.test", cold: true, run: ({ client }) => client.ping("guarded.test") },
+  "first contact with a token service, getting ready to pull": {
+    host: "guarded.test",
+    cold: true,
+    run: ({ client, guarded }) => client.prepare(guarded)
+  },
   "first contact with an open registry, resolving a tag": {
     ...source((world) => world.client.resolve(v1Of(world.source, world))),
     cold: true
@@ -165,6 +170,7 @@ const operations: Readonly<Record<string, Operation>> = {
       )
   },
   ping: source(({ client }) => client.ping("source.test")),
+  "get ready to pull, at a registry that is known": source((world) => world.client.prepare(world.source)),
   "resolve a tag or a digest": source((world) => world.client.resolve(v1Of(world.source, world))),
   "get a manifest by tag or digest": source((world) =>
     world.client.getManifest(Reference.withDigest(world.source, world.large.manifest.digest))

@@ -80,6 +80,7 @@ type Referrers =
 /** One line for each method. */
 interface Tags {
   readonly ping: Registry
+  readonly prepare: never
   readonly repositories: Registry | "PaginationNumberInvalid" | "MalformedContent"
   readonly repositoriesPage: Registry | "PaginationNumberInvalid" | "MalformedContent"
   readonly resolve: ReadManifest

@@ -29,6 +29,12 @@ export const ping = (transport: Transport, registry: string): Effect.Effect<Regi
     return yield* transport.ping(registry)
   }).pipe(Effect.scoped)
 
+/** Where mirrors come first, the registry may never be asked for anything. @internal */
+export const prepare = (transport: Transport, { name, registry }: Reference.Repository): Effect.Effect<void> =>
+  transport.settings(registry).mirrors.length > 0
+    ? Effect.void
+    : Effect.ignore(transport.token({ registry, repository: name }, [TokenScope.pull(name)]))
+
 const head = (place: Place, digest: Digest.Digest, read: "pull" | undefined) =>
   send(place, {
     endpoint: "blob",
