@@ -81,3 +81,17 @@ export const startCases = (command: string): ReadonlyArray<Case> => {
     ...foreign("skopeo --version", "skopeo", { ...common, sample: () => tool("skopeo", "--version") })
   ]
 }
+
+/** The digest of a tag: a start, and one or two requests. */
+export const questionCases = (command: string, { host }: DockerRegistry.Service, { repository }: Image): ReadonlyArray<Case> => {
+  const reference = `${host}/${repository}:bench`
+  const common = { bytes: 0, yardstick: ["crane digest", "skopeo inspect"] }
+  return [
+    { name: "effect-oci digest", ...common, sample: () => tool(process.execPath, command, "digest", reference) },
+    ...foreign("crane digest", "crane", { ...common, sample: () => tool("crane", "digest", "--insecure", reference) }),
+    ...foreign("skopeo inspect", "skopeo", {
+      ...common,
+      sample: () => tool("skopeo", "inspect", "--raw", "--tls-verify=false", `docker://${reference}`)
+    })
+  ]
+}
