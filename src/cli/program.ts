@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import * as Interruption from "../model/internal/interruption.ts"
 import { version } from "../model/internal/version.ts"
 import * as CommandLine from "./commandLine.ts"
 import { attach } from "./commands/attach.ts"
@@ -126,4 +127,4 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, E
         Logger.replace(Logger.defaultLogger, toStandardError)
       ])
     )
-  })
+  }).pipe(Interruption.lasting)

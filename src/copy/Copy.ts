@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
+import * as Interruption from "../model/internal/interruption.ts"
 import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import * as Platform from "../model/Platform.ts"
@@ -153,7 +154,7 @@ export const copyToMany = <E1, E2>(
   destinations: ReadonlyArray<Destination<E2>>,
   options: Options = {}
 ): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | E2 | CopyError>>, E1 | CopyError> =>
-  Effect.scoped(Effect.suspend(() => fanOut(runOf<E1 | E2>(options), source, reference, destinations, options)))
+  Effect.suspend(() => fanOut(runOf<E1 | E2>(options), source, reference, destinations, options)).pipe(Effect.scoped, Interruption.lasting)
 
 /** The events of a copy as a stream; a slow reader does not hold it up. @since 0.1.0 */
 export const stream = <E1, E2>(
@@ -219,7 +220,7 @@ const copyIn = <E1, E2>(
     const node = yield* Effect.catchIf(first, mayBeMissing, () => moved(load(undefined)))
     yield* Companions.move(mover, source, node, options)
     return resultOf(run, root.descriptor, false)
-  }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, Interruption.lasting)
 
 const fanOut = <E1, E2>(
   run: Run.Run<E1 | E2>,

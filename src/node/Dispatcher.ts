@@ -57,7 +57,8 @@ export interface ProxySettings {
  * - `keepAlive`: how long an unused connection is kept, 30 seconds by default; a server's `Keep-Alive` header may make it shorter;
  *   with `0` it closes at once
  * - `maxHeaderBytes`: the limit of all response headers together, 256 KiB by default
- * - `http2`: whether HTTP/2 is offered to the server, false by default
+ * - `http2`: whether HTTP/2 is offered to the server, false by default. undici (7.30) leaves the stream of a body that is not read to its end
+ *   open at the server, which takes no more requests after as many of them as it allows streams at once
  *
  * @since 0.1.0
  */
@@ -79,16 +80,26 @@ export interface Options {
  */
 export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Undici.Dispatcher, never, Scope.Scope> {
   const proxy = yield* ProxyRules.settings(options.proxy ?? "environment")
+  const connecting: ProxyConnections.Connecting = new Set()
   return yield* Effect.acquireRelease(
-    Effect.sync(() => new Undici.Agent({ factory: (origin) => connectionsTo(new URL(origin), options, proxy) })),
-    (agent) => Effect.promise(() => agent.destroy())
+    Effect.sync(() => new Undici.Agent({ factory: (origin) => connectionsTo(new URL(origin), options, proxy, connecting) })),
+    (agent) =>
+      Effect.promise(() => {
+        for (const connection of connecting) connection.destroy()
+        return agent.destroy()
+      })
   )
 })
 
 /** @since 0.1.0 */
 export const layer = (options: Options = {}): Layer.Layer<Dispatcher> => Layer.scoped(Dispatcher, make(options))
 
-const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): Undici.Dispatcher => {
+const connectionsTo = (
+  origin: URL,
+  options: Options,
+  proxies: ProxySettings,
+  connecting: ProxyConnections.Connecting
+): Undici.Dispatcher => {
   const { connectTimeoutMillis, keepAliveMillis, maxHeaderBytes } = ConnectionLimits.make(options)
   const connect = {
     timeout: connectTimeoutMillis,
@@ -106,6 +117,6 @@ const connectionsTo = (origin: URL, options: Options, proxies: ProxySettings): U
   }
   return Option.match(ProxyRules.proxyFor(origin, proxies), {
     onNone: () => new Undici.Pool(origin, { ...pool, connect }),
-    onSome: (proxy) => ProxyConnections.make({ proxy, origin, connectTimeoutMillis, pool, connect })
+    onSome: (proxy) => ProxyConnections.make({ proxy, connecting, origin, connectTimeoutMillis, pool, connect })
   })
 }

@@ -139,6 +139,24 @@ describe("BlobUpload", () => {
       }).pipe(Effect.provide(Registries.layer()))
     )
 
+    it.effect("is interrupted also while finalizers of its source run", () =>
+      Effect.gen(function* () {
+        const [reached, goesOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const held = (release: Effect.Effect<unknown>) => Effect.acquireRelease(Effect.void, () => release)
+        const waits = Effect.zipRight(Deferred.succeed(reached, undefined), Deferred.await(goesOn))
+        // Once the finalizer of the first had run, the fiber had forgotten what came meanwhile (effect 3.22.4).
+        const opened = Stream.scoped(Effect.zipRight(held(waits), held(Effect.void)))
+        const source = Stream.concat(Stream.drain(opened), Stream.make(bytesOf(200)))
+        const putting = yield* Effect.fork(put(bytesOf(200), source))
+        yield* Deferred.await(reached)
+        const interrupting = yield* Effect.fork(Fiber.interrupt(putting))
+        yield* whileTimePasses(Effect.repeatN(Effect.yieldNow(), 100))
+        yield* Deferred.succeed(goesOn, undefined)
+        yield* whileTimePasses(Fiber.join(interrupting))
+        expect(yield* openUploads).toBe(0)
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
     it.effect("names an algorithm that is not the usual one", () =>
       Effect.gen(function* () {
         const descriptor = descriptorOf(content, "sha512")

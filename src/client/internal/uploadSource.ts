@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Stream from "effect/Stream"
 import * as PullStream from "../../http/internal/pullStream.ts"
+import * as Interruption from "../../model/internal/interruption.ts"
 import { sizeOf, stepBytes } from "./uploadContent.ts"
 
 /**
@@ -152,6 +153,7 @@ export const make = <E>(
       onSuccess: () => over(Cause.fail(Option.none())),
       onFailure: (cause) => over(Cause.map(cause, Option.some))
     }),
+    Interruption.lasting,
     Effect.interruptible
   )
 

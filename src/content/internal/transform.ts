@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Interruption from "../../model/internal/interruption.ts"
 
 /** An open transform. @internal */
 export interface Transform {
@@ -102,6 +103,7 @@ export const through =
               transform.close()
             })
           ),
+          Interruption.lasting,
           Effect.forkScoped
         )
 

@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { skipping } from "../../client/internal/skipping.ts"
 import * as PullStream from "../../http/internal/pullStream.ts"
+import * as Interruption from "../../model/internal/interruption.ts"
 import * as Bell from "./bell.ts"
 import * as Window from "./window.ts"
 
@@ -100,12 +101,7 @@ export const make = <E>(
       ),
       Effect.exit
     )
-    yield* Effect.forkScoped(
-      Effect.zipRight(
-        bell.until(() => begun),
-        read
-      )
-    )
+    yield* bell.until(() => begun).pipe(Effect.zipRight(read), Interruption.lasting, Effect.forkScoped)
 
     // --- leaving readers behind ---
 

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scheduler from "effect/Scheduler"
+import * as Interruption from "../../model/internal/interruption.ts"
 
 /** @internal */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>, options?: Runtime.RunForkOptions) => Fiber.RuntimeFiber<A, E>
@@ -48,7 +49,10 @@ export const of = (fiber: Fiber.RuntimeFiber<unknown, unknown>, flags: RuntimeFl
   const refs = fiber.getFiberRefs()
   const unobtrusive = lazily(() =>
     // Whoever waits for a fiber tells its failure. The runtime would log it as it is: with the request, signature and credentials in it.
-    FiberRefs.updateAs(refs, { fiberId: fiber.id(), fiberRef: FiberRef.unhandledErrorLogLevel, value: Option.none() })
+    Interruption.lastingIn(
+      FiberRefs.updateAs(refs, { fiberId: fiber.id(), fiberRef: FiberRef.unhandledErrorLogLevel, value: Option.none() }),
+      fiber.id()
+    )
   )
   const runFork = lazily(() =>
     Runtime.runFork(

@@ -5,6 +5,7 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Net from "node:net"
+import * as Predicate from "effect/Predicate"
 import * as CodedError from "../../http/internal/codedError.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import type { Dispatch, Outgoing } from "./clientOver.ts"
@@ -51,27 +52,47 @@ export const make = (origin: URL, settings: Settings): Pool => {
   const { createConnection } = agent
   agent.createConnection = (options, callback) =>
     reading.connection((onread) => createConnection.call(agent, { ...options, onread }, callback))
+  agent.on("free", reading.unused)
   const server = { agent, host: Origin.hostOf(origin), port: origin.port, maxHeaderSize: limits.maxHeaderBytes }
   const isKept = () => Object.keys(agent.freeSockets).length > 0
+  /** Where one was lost without notice, as by a router that forgot it, the others are likely to be. */
+  const dropKept = () => {
+    for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
+  }
   /** How each request that is not over is ended. */
   const underWay = new Set<(error: Error) => void>()
 
-  const begin = (outgoing: Outgoing, exchange: Exchange, again: boolean): void => {
+  const begin = (outgoing: Outgoing, exchange: Exchange): void => {
     const { body, method, path } = outgoing
     const headers = { ...outgoing.headers, ...framing(outgoing) }
     const sent = request({ ...server, method, path, headers })
+    // The bytes are limited, and Node would leave out what comes after so many headers.
+    sent.maxHeadersCount = 0
+    const abort = (error: Error) => {
+      sent.destroy(error)
+      if (leaveQueue(agent, sent)) underWay.delete(end)
+    }
     const end = (error: Error) => {
       exchange.onResponseError(undefined, error)
-      sent.destroy(error)
+      abort(error)
     }
     underWay.add(end)
     sent.on("close", () => underWay.delete(end))
-    // A kept connection may have been closed while the request was on its way: what can be asked twice is.
-    const retry = again && body === null && (method === "GET" || method === "HEAD") ? () => begin(outgoing, exchange, false) : undefined
-    listen(sent, exchange, retry)
+    /** Whether the request goes out again: a kept connection may have been closed while it was on its way. */
+    const lost = (error: Error): boolean => {
+      if (!sent.reusedSocket || !isBroken(error)) return false
+      dropKept()
+      if (body !== null || (method !== "GET" && method !== "HEAD")) return false
+      begin(outgoing, exchange)
+      return true
+    }
+    listen(sent, exchange, { abort, lost })
     sent.on("response", reading.expect)
     const start = send(sent, body, headers["content-length"])
-    sent.on("socket", (socket) => connect(sent, socket, secure ? "secureConnect" : "connect", limits.connectTimeoutMillis, start))
+    sent.on("socket", (socket) => {
+      reading.used(socket)
+      connect(sent, socket, secure ? "secureConnect" : "connect", limits.connectTimeoutMillis, start)
+    })
   }
 
   /** A turn later: what came meanwhile on a kept connection, its end or an answer nobody asked for, is then known, and it is not used. */
@@ -79,7 +100,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
     const turn = setImmediate(() => {
       forget()
       try {
-        begin(outgoing, exchange, true)
+        begin(outgoing, exchange)
       } catch (error) {
         exchange.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
       }
@@ -97,7 +118,7 @@ export const make = (origin: URL, settings: Settings): Pool => {
   }
 
   return {
-    dispatch: (outgoing, exchange) => (isKept() ? beginLater(outgoing, exchange) : begin(outgoing, exchange, false)),
+    dispatch: (outgoing, exchange) => (isKept() ? beginLater(outgoing, exchange) : begin(outgoing, exchange)),
     isEmpty: () => underWay.size === 0 && !isKept(),
     destroy: () => {
       const error = clientClosed()
@@ -105,6 +126,19 @@ export const make = (origin: URL, settings: Settings): Pool => {
       agent.destroy()
     }
   }
+}
+
+/** Node itself lets a request go only when its turn has come. Whether it was still waiting for a connection. */
+const leaveQueue = (agent: Http.Agent, sent: Http.ClientRequest): boolean => {
+  for (const [name, queue = []] of Object.entries(agent.requests)) {
+    // Those that wait are requests of clients, whatever the types say.
+    const place = queue.findIndex((waiting: object) => waiting === sent)
+    if (place === -1) continue
+    queue.splice(place, 1)
+    if (queue.length === 0) Reflect.deleteProperty(agent.requests, name)
+    return true
+  }
+  return false
 }
 
 type Pieces = AsyncIterable<Uint8Array>
@@ -154,13 +188,20 @@ const connect = (sent: Http.ClientRequest, socket: Net.Socket, connected: string
   })
 }
 
-const isBroken = (error: Error): boolean => "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE")
+/** Whatever the source of a body failed with comes here too. */
+const isBroken = (error: unknown): boolean =>
+  Predicate.hasProperty(error, "code") && (error.code === "ECONNRESET" || error.code === "EPIPE")
+
+interface Ways {
+  readonly abort: (error: Error) => void
+  /** Told when the connection is lost before there is an answer; whether that was no failure. */
+  readonly lost: (error: Error) => boolean
+}
 
 /** Tells the exchange what comes back. */
-const listen = (sent: Http.ClientRequest, exchange: Exchange, retry: (() => void) | undefined): void => {
+const listen = (sent: Http.ClientRequest, exchange: Exchange, { abort, lost }: Ways): void => {
   let answer: Http.IncomingMessage | undefined
   let over = false
-  const abort = (error: Error) => sent.destroy(error)
   const fail = (error: Error) => {
     // What follows an answer that is complete, or an upload that goes on after it and is cut off, is no failure of it.
     if (!over && answer?.complete !== true) exchange.onResponseError(undefined, error)
@@ -170,9 +211,8 @@ const listen = (sent: Http.ClientRequest, exchange: Exchange, retry: (() => void
   }
   exchange.onRequestStart({ abort, pause: () => {}, resume: () => {} })
   sent.on("error", (error) => {
-    if (retry === undefined || over || answer !== undefined || !sent.reusedSocket || !isBroken(error)) return fail(error)
-    over = true
-    retry()
+    if (!over && answer === undefined && lost(error)) over = true
+    else fail(error)
   })
   // Without an error when the answer was an upgrade, which nobody asked for.
   sent.on("close", () => {
@@ -224,14 +264,15 @@ const headersOf = (raw: ReadonlyArray<string>): Record<string, string | Array<st
   return Object.fromEntries(headers)
 }
 
-/** Gives the request its body; the source of a stream is left alone until the connection is made. */
+/** Gives the request its body once the connection is made: until then the source of a stream is left alone, and Node holds no bytes. */
 const send = (sent: Http.ClientRequest, body: Outgoing["body"], length: string | undefined): (() => void) => {
   if (inPieces(body)) {
     // What the source gave goes out first: Node holds it back until the turn ends.
     const fail = (error: Error) => setImmediate(() => sent.destroy(error))
     return () => stream(sent, body, length === undefined ? undefined : Number(length)).catch(fail)
   }
-  sent.end(body ?? undefined)
+  if (body !== null) return () => sent.end(body)
+  sent.end()
   return () => {}
 }
 

@@ -7,8 +7,12 @@ import * as Redacted from "effect/Redacted"
 import * as CodedError from "../../http/internal/codedError.ts"
 import * as Origin from "../../http/internal/origin.ts"
 
+/** Connections being made, which undici's pools cannot end. */
+export type Connecting = Set<{ destroy(): void }>
+
 export interface Settings {
   readonly proxy: Redacted.Redacted
+  readonly connecting: Connecting
   readonly origin: URL
   readonly connectTimeoutMillis: number
   readonly pool: Undici.Pool.Options
@@ -31,27 +35,40 @@ export const make = (settings: Settings): Undici.Dispatcher => {
 const proxyUrl = ({ origin, proxy }: Settings): URL => {
   const url = Origin.parse(Redacted.value(proxy))
   if (url === undefined) throw unusable(`the proxy for ${origin.host} is not a URL`)
+  if (!isEncoded(url.username) || !isEncoded(url.password)) {
+    throw unusable(`the user or the password of the proxy for ${origin.host} has a % that is not %25`)
+  }
   if (url.protocol === "http:" || url.protocol === "https:") return url
   throw unusable(`the proxy for ${origin.host} is reached by ${url.protocol.slice(0, -1)}, which is not supported: http and https are`)
 }
 
+const isEncoded = (text: string): boolean => !/%(?![0-9a-f]{2})/i.test(text)
+
 const unusable = (message: string): Error => CodedError.make("ERR_INVALID_PROXY", message)
 
-const tunnels = ({ connect, connectTimeoutMillis, origin, pool }: Settings, proxy: URL): Undici.Dispatcher => {
+const tunnels = ({ connect, connecting, connectTimeoutMillis, origin, pool }: Settings, proxy: URL): Undici.Dispatcher => {
   const handshake = Undici.buildConnector(connect)
   const target = `${origin.hostname}:${origin.port === "" ? 443 : origin.port}`
   return new Undici.Pool(origin, {
     ...pool,
-    connect: (options, callback) =>
-      openTunnel(proxy, target, connectTimeoutMillis, (error, socket) =>
-        socket === undefined ? callback(error, null) : handshake({ ...options, httpSocket: socket }, callback)
-      )
+    connect: (options, callback) => {
+      const asked = openTunnel(proxy, target, connectTimeoutMillis, (error, socket) => {
+        connecting.delete(asked)
+        if (socket === undefined) return callback(error, null)
+        connecting.add(socket)
+        handshake({ ...options, httpSocket: socket }, (...result) => {
+          connecting.delete(socket)
+          callback(...result)
+        })
+      })
+      connecting.add(asked)
+    }
   })
 }
 
 type Opened = (...result: [error: Error, socket: undefined] | [error: undefined, socket: Net.Socket]) => void
 
-const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: Opened): void => {
+const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: Opened): Http.ClientRequest => {
   const { request } = proxy.protocol === "https:" ? Https : Http
   const asked = request({
     method: "CONNECT",
@@ -66,14 +83,16 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
   asked.once("error", (error) => opened(error, undefined))
   asked.once("connect", (answer, socket, head) => {
     socket.setTimeout(0)
-    if (answer.statusCode === 200) {
+    const { statusCode = 0 } = answer
+    if (statusCode >= 200 && statusCode < 300) {
       if (head.byteLength > 0) socket.unshift(head)
       return opened(undefined, socket)
     }
     socket.destroy()
-    opened(refused(`the proxy answered CONNECT ${target} with status ${answer.statusCode}`), undefined)
+    opened(refused(`the proxy answered CONNECT ${target} with status ${statusCode}`), undefined)
   })
   asked.end()
+  return asked
 }
 
 const forwarded = ({ connect, origin, pool }: Settings, proxy: URL): Undici.Dispatcher =>

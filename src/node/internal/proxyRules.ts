@@ -4,6 +4,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Origin from "../../http/internal/origin.ts"
 
 export interface Proxies {
   readonly http?: Redacted.Redacted | undefined
@@ -61,9 +62,15 @@ const covers = (entry: string, host: string, port: string): boolean => {
 }
 
 const splitPort = (entry: string): { readonly name: string; readonly port: string | undefined } => {
-  if (Net.isIPv6(entry)) return { name: entry, port: undefined }
+  if (Net.isIPv6(entry)) return { name: inUrls(entry), port: undefined }
   const match = /^(.*):(\d+)$/.exec(entry)
-  return { name: bare(match?.[1] ?? entry), port: match?.[2] }
+  return { name: inUrls(bare(match?.[1] ?? entry)), port: match?.[2] }
+}
+
+/** An address or a name as the host of a URL is written: the shortest form, and letters beyond ASCII encoded. */
+const inUrls = (name: string): string => {
+  const host = Origin.parse(`http://${Net.isIPv6(name) ? `[${name}]` : name.replace(/^(\*?\.)/, "")}`)?.hostname
+  return host === undefined ? name : `${/^(\*?\.)/.exec(name)?.[1] ?? ""}${bare(host)}`
 }
 
 const bare = (host: string): string =>

@@ -18,6 +18,10 @@ export interface ReadBuffers {
   readonly connection: <A extends Duplex | null | undefined>(connect: (onread: Net.OnReadOpts) => A) => A
   /** Told of every answer, before anything of its body is read. */
   readonly expect: (answer: Http.IncomingMessage) => void
+  /** Told of a connection that a request has taken. */
+  readonly used: (socket: Duplex) => void
+  /** Told of one that is kept for the next. */
+  readonly unused: (socket: Duplex) => void
 }
 
 /** Memory is used once until the parser of this Node was seen to copy. */
@@ -41,6 +45,7 @@ class Reading {
   #socket: Duplex | undefined
   #answer: Http.IncomingMessage | undefined
   #bodyBytes = leastBytes
+  #used = true
   #memory: Buffer | undefined
 
   readonly onread: Net.OnReadOpts = {
@@ -50,6 +55,11 @@ class Reading {
       return this.#memory
     },
     callback: (size, memory) => {
+      if (!this.#used) {
+        // Where the next answer begins could not be told any more (RFC 9112, 9.2).
+        this.#socket?.destroy()
+        return false
+      }
       const more = this.#socket?.push(memory.subarray(0, size)) === true
       // What is still to be parsed keeps its memory.
       if (!parserCopies || this.#socket?.readableLength !== 0) this.#memory = undefined
@@ -59,6 +69,10 @@ class Reading {
 
   of(socket: Duplex): void {
     this.#socket = socket
+  }
+
+  use(used: boolean): void {
+    this.#used = used
   }
 
   expect(answer: Http.IncomingMessage, bodyBytes: number): void {
@@ -91,6 +105,8 @@ export const make = (): ReadBuffers => {
       })
       const size = Math.min(length, mostBytes, Math.floor(sharedBytes / bodies))
       readings.get(answer.socket)?.expect(answer, Math.max(leastBytes, size))
-    }
+    },
+    used: (socket) => readings.get(socket)?.use(true),
+    unused: (socket) => readings.get(socket)?.use(false)
   }
 }

@@ -10,8 +10,8 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
-import type * as Stream from "effect/Stream"
 import * as PullStream from "../../http/internal/pullStream.ts"
+import * as Interruption from "../../model/internal/interruption.ts"
 
 export type Body = string | Uint8Array | AsyncIterable<Uint8Array> | null
 
@@ -48,7 +48,9 @@ export const make = (body: HttpBody.HttpBody): Effect.Effect<UploadBody, Cause.U
     case "Raw":
       return Effect.try(() => raw(body.body))
     case "Stream":
-      return Effect.map(Effect.runtime<never>(), (runtime) => fromStream(body.stream, runtime))
+      return Effect.map(Effect.runtime<never>(), (runtime) =>
+        fed((offer) => Runtime.runFork(runtime, Interruption.lasting(PullStream.forEachChunk(body.stream, offer))))
+      )
   }
 }
 
@@ -95,14 +97,22 @@ const done: IteratorResult<Uint8Array, undefined> = { done: true, value: undefin
 /** The source runs ahead of the socket by no more than this: far enough to work in bursts, which is what makes small chunks cheap. */
 const aheadBytes = 512 * 1024
 
-/** An async iterator fed by a fiber that runs the stream. */
-const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime.Runtime<never>): UploadBody => {
+type Offer = (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
+
+type Feeding = Fiber.RuntimeFiber<void, unknown>
+
+/**
+ * An async iterator fed by a fiber. It holds on to the fiber, and to what the fiber came from, no longer than it needs them: a connection
+ * knows its body, and the context of a request may know its answer, which could then never be collected.
+ */
+const fed = (feed: (offer: Offer) => Feeding): UploadBody => {
+  let begin: typeof feed | undefined = feed
   let queue: Array<Uint8Array> = []
   let next = 0
   let queuedBytes = 0
   let demand: Demand | undefined
   let proceed: (() => void) | undefined
-  let fiber: Fiber.RuntimeFiber<void, unknown> | undefined
+  let fiber: Feeding | undefined
   let ended = false
   let failure = Option.none<Cause.Cause<unknown>>()
 
@@ -142,7 +152,7 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     proceed = () => resume(Effect.void)
   })
 
-  const offer = (chunk: Chunk.Chunk<Uint8Array>): Effect.Effect<void> => {
+  const offer: Offer = (chunk) => {
     for (const bytes of chunk) {
       queue.push(bytes)
       queuedBytes += bytes.byteLength
@@ -155,21 +165,26 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     // What ends it after it was closed is no failure of the source.
     if (Exit.isFailure(exit) && !ended) failure = Option.some(exit.cause)
     ended = true
+    fiber = undefined
     answer()
   }
 
   const start = () => {
-    const started = Runtime.runFork(runtime, PullStream.forEachChunk(stream, offer))
+    if (begin === undefined || ended) return
+    const started = begin(offer)
+    begin = undefined
     fiber = started
     started.addObserver(onExit)
   }
 
   const close = Effect.suspend(() => {
     ended = true
+    begin = undefined
     return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
   })
   const stop = () => {
     ended = true
+    begin = undefined
     fiber?.unsafeInterruptAsFork(FiberId.none)
   }
 
@@ -178,7 +193,7 @@ const fromStream = (stream: Stream.Stream<Uint8Array, unknown>, runtime: Runtime
     next: () =>
       new Promise((resolve, reject) => {
         demand = { resolve, reject }
-        if (fiber === undefined && !ended) start()
+        start()
         answer()
       }),
     return: () => {
