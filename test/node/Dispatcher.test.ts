@@ -4,15 +4,20 @@ import { inspect } from "node:util"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import * as Wire from "../../src/http/internal/Wire.ts"
 import * as Dispatcher from "../../src/node/Dispatcher.ts"
 import * as ProxyRules from "../../src/node/internal/proxyRules.ts"
 import * as NodeClient from "../../src/node/NodeClient.ts"
 import * as UndiciClient from "../../src/node/UndiciClient.ts"
 import * as Certificates from "../support/Certificates.ts"
+import { eventually } from "../support/Eventually.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 import * as Tcp from "../support/Tcp.ts"
 
@@ -229,11 +234,42 @@ describe.each(Object.entries(clients))("Dispatcher.Options of %s", (_, client) =
           retryable: false,
           detail: "the proxy for registry.test is reached by socks5, which is not supported: http and https are"
         })
+        assert.deepInclude(yield* failure("http://u:CANARY%@127.0.0.1:1"), {
+          reason: "protocol",
+          retryable: false,
+          detail: "the user or the password of the proxy for registry.test has a % that is not %25"
+        })
         assert.deepInclude(yield* failure("http://u:CANARY@[bad"), {
           reason: "protocol",
           retryable: false,
           detail: "the proxy for registry.test is not a URL"
         })
+      })
+    )
+
+    it.scopedLive.each([
+      ["that do not answer", ""],
+      ["whose tunnel leads to nobody", "HTTP/1.1 201 Created\r\n\r\n"]
+    ])("%s are left when the scope closes", ([, answer = ""]) =>
+      Effect.gen(function* () {
+        const heard: Array<Buffer> = []
+        const closed = yield* Deferred.make<void>()
+        const proxy = yield* Tcp.serve((socket) => {
+          socket.on("close", () => Deferred.unsafeDone(closed, Exit.void))
+          socket.on("data", (bytes) => {
+            if (heard.push(bytes) === 1) socket.write(answer)
+          })
+        })
+        const scope = yield* Scope.make()
+        const http = yield* Scope.extend(client({ proxy: { https: Redacted.make(`http://${proxy}`) }, connectTimeout: 0 }), scope)
+        const asking = yield* Effect.fork(Effect.exit(http.get("https://registry.test/")))
+        // The second is the greeting of TLS.
+        yield* eventually(Effect.sync(() => heard.length === (answer === "" ? 1 : 2)))
+        assert.match(String(heard[0]), /^CONNECT registry.test:443 /)
+        if (answer !== "") assert.strictEqual(heard[1]?.[0], 22)
+        yield* Scope.close(scope, Exit.void)
+        yield* Deferred.await(closed)
+        assert.isTrue(Exit.isFailure(yield* Fiber.join(asking)))
       })
     )
 
@@ -287,6 +323,12 @@ describe("ProxySettings", () => {
     ["fd12::1", "https://[fd12::1]", true],
     ["[fd12::1]:5000", "https://[fd12::1]:5000", true],
     ["[fd12::1]:5000", "https://[fd12::1]", false],
+    ["FD12:0:0:0::1", "https://[fd12::1]", true],
+    ["[fd12:0::1]:5000", "https://[fd12::1]:5000", true],
+    ["bücher.example", "https://xn--bcher-kva.example", true],
+    [".bücher.example", "https://a.xn--bcher-kva.example", true],
+    [".bücher.example", "https://xn--bcher-kva.example", false],
+    ["a b", "https://a.example", false],
     ["", "http://localhost:5000", true],
     ["", "http://127.9.9.9", true],
     ["", "http://[::1]:5000", true]

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto"
 import type * as Http from "node:http"
+import type * as Net from "node:net"
 import { Readable } from "node:stream"
 import { inspect } from "node:util"
 import * as HttpBody from "@effect/platform/HttpBody"
@@ -220,6 +221,17 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
       })
     )
 
+    it.scopedLive("has all of its headers, however many", () =>
+      Effect.gen(function* () {
+        const many = Array.from({ length: 1900 }, (_, index) => `x-${index}: ${index}\r\n`).join("")
+        const host = yield* Tcp.serve((socket) =>
+          socket.on("data", () => socket.write(`HTTP/1.1 200 OK\r\n${many}location: /last\r\ncontent-length: 2\r\n\r\nok`))
+        )
+        const { headers } = yield* (yield* client()).get(`http://${host}`)
+        assert.strictEqual(headers["location"], "/last")
+      })
+    )
+
     it.scopedLive("fails beyond the header limit", () =>
       Effect.gen(function* () {
         const server = yield* LocalServer.make((_, response) => response.writeHead(200, { "x-long": "x".repeat(3000) }).end())
@@ -263,6 +275,28 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
         for (let round = 0; round < 5; round++) {
           assert.strictEqual(yield* Effect.flatMap(http.get(`http://${host}`), (response) => response.text), "ok")
         }
+      })
+    )
+
+    it.scopedLive("is not taken for another: a kept connection that says something unasked is closed", () =>
+      Effect.gen(function* () {
+        const sockets: Array<Net.Socket> = []
+        const closed = { count: 0 }
+        const host = yield* Tcp.serve((socket) => {
+          sockets.push(socket.on("close", () => closed.count++))
+          socket.on("data", (bytes) => {
+            const size = String(bytes).startsWith("HEAD") ? "\r\n" : "\r\nok"
+            socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n${size}`)
+          })
+        })
+        const http = yield* client()
+        for (let round = 1; round < 4; round++) {
+          assert.strictEqual((yield* http.head(`http://${host}`)).status, 200)
+          yield* eventually(Effect.sync(() => sockets.length === round))
+          sockets.at(-1)?.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno")
+          yield* eventually(Effect.sync(() => closed.count === round))
+        }
+        assert.strictEqual(yield* Effect.flatMap(http.get(`http://${host}`), (response) => response.text), "ok")
       })
     )
 
@@ -736,10 +770,13 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
         assert.strictEqual(yield* Effect.map(http.get(server.origin), (_) => _.status), 200)
         // The fiber's own result, too, is let go.
         yield* Effect.promise(async () => assert.strictEqual((await Effect.runPromise(http.get(server.origin))).status, 200))
+        // What was sent knows where it came from, and the span of that where it led to.
+        const put = HttpClientRequest.put(server.origin, { body: HttpBody.stream(source(2).stream) })
+        yield* Effect.promise(async () => assert.strictEqual((await Effect.runPromise(http.execute(put))).status, 200))
         yield* eventually(
           Effect.sync(() => {
             Memory.collectGarbage()
-            return closed.count === 2
+            return closed.count === 3
           })
         )
       })
@@ -763,6 +800,67 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
 })
 
 describe("NodeClient", () => {
+  const kept = 6
+
+  /** A client with some connections that are kept, and a server that resets them, and no other, when they are used once more. */
+  const forgotten = Effect.gen(function* () {
+    const sockets = new Set<Net.Socket>()
+    let known = true
+    const answer = (socket: Net.Socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    const host = yield* Tcp.serve((socket) => {
+      // As many at once as there are to be connections.
+      const first = known
+      socket.on("data", () => {
+        if (!first) answer(socket)
+        else if (!known) socket.resetAndDestroy()
+        else if (sockets.add(socket).size === kept) for (const each of sockets) answer(each)
+      })
+    })
+    const http = yield* NodeClient.make({ proxy: "none" })
+    const ask = (method: "GET" | "PUT") =>
+      Effect.flatMap(
+        http.execute(HttpClientRequest.make(method)(`http://${host}`, method === "PUT" ? { body: HttpBody.text("x") } : {})),
+        (_) => _.text
+      )
+    yield* Effect.replicateEffect(ask("GET"), kept, { concurrency: "unbounded" })
+    known = false
+    return ask
+  })
+
+  it.scopedLive("asks again over a connection of its own when those it kept are lost", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* (yield* forgotten)("GET"), "ok")
+    })
+  )
+
+  it.scopedLive("fails once with what cannot be asked again, and keeps none of those that are likely to be lost", () =>
+    Effect.gen(function* () {
+      const ask = yield* forgotten
+      assert.strictEqual(Object((yield* Effect.flip(ask("PUT"))).cause).code, "ECONNRESET")
+      assert.strictEqual(yield* ask("PUT"), "ok")
+    })
+  )
+
+  it.scopedLive("holds nothing of requests that were interrupted before their turn", () =>
+    Effect.gen(function* () {
+      const asked = { count: 0 }
+      const server = yield* LocalServer.make(() => {
+        asked.count += 1
+      })
+      const http = yield* NodeClient.make({ proxy: "none", connections: 1 })
+      yield* Effect.fork(http.get(server.origin))
+      yield* eventually(Effect.sync(() => asked.count === 1))
+      const before = yield* Memory.bytesInUse
+      for (let round = 0; round < 40; round++) {
+        const put = yield* Effect.fork(http.put(server.origin, { body: HttpBody.uint8Array(new Uint8Array(MiB)) }))
+        yield* turn
+        yield* Fiber.interrupt(put)
+      }
+      assert.isBelow((yield* Memory.bytesInUse) - before, 10 * MiB)
+      assert.strictEqual(asked.count, 1)
+    })
+  )
+
   it.scopedLive("asks nobody over anything but http", () =>
     Effect.gen(function* () {
       const server = yield* LocalServer.make((_, response) => response.end("x"))

@@ -69,8 +69,9 @@ const splitPort = (entry: string): { readonly name: string; readonly port: strin
 
 /** An address or a name as the host of a URL is written: the shortest form, and letters beyond ASCII encoded. */
 const inUrls = (name: string): string => {
-  const host = Origin.parse(`http://${Net.isIPv6(name) ? `[${name}]` : name.replace(/^(\*?\.)/, "")}`)?.hostname
-  return host === undefined ? name : `${/^(\*?\.)/.exec(name)?.[1] ?? ""}${bare(host)}`
+  const [, dots = "", host = ""] = /^(\*?\.)?(.*)$/s.exec(name) ?? []
+  const url = Origin.parse(`http://${Net.isIPv6(host) ? `[${host}]` : host}`)
+  return url === undefined ? name : dots + bare(url.hostname)
 }
 
 const bare = (host: string): string =>
