@@ -45,12 +45,17 @@ interface Kept {
 
 const nothing: Kept = { kinds: [], code: Buffer.alloc(0) }
 
+/** Where no other user can have written. */
+const isOwn = ({ mode, uid }: Fs.Stats): boolean => process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0)
+
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY } = Fs.constants
+
 /** Code is run, so that it must not be another user's; and V8 crashes with code that is damaged, so that its digest stands before it. */
 const read = (file: string): Kept | undefined => {
-  const descriptor = Fs.openSync(file, "r")
+  const descriptor = Fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
-    const { mode, uid } = Fs.fstatSync(descriptor)
-    if (process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o022) !== 0)) return undefined
+    const stats = Fs.fstatSync(descriptor)
+    if (!stats.isFile() || !isOwn(stats) || !isOwn(Fs.statSync(Path.dirname(file)))) return undefined
     const bytes = Fs.readFileSync(descriptor)
     const content = bytes.subarray(digestBytes)
     if (!digestOf(content).equals(bytes.subarray(0, digestBytes))) return undefined
@@ -65,6 +70,7 @@ const write = (file: string, { code, kinds }: Kept): void => {
   const content = Buffer.concat([Buffer.from(`${kinds.join(" ")}\n`), code])
   const beside = `${file}.${process.pid}`
   Fs.mkdirSync(Path.dirname(file), { recursive: true, mode: 0o700 })
+  if (!isOwn(Fs.statSync(Path.dirname(file)))) return
   try {
     Fs.writeFileSync(beside, Buffer.concat([digestOf(content), content]), { mode: 0o600, flag: "wx" })
     Fs.renameSync(beside, file)

@@ -8,6 +8,7 @@ import type * as Usage from "@effect/cli/Usage"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Either from "effect/Either"
 import * as HashMap from "effect/HashMap"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as UsageError from "./usageError.ts"
 
@@ -41,7 +42,7 @@ const builtIn: Options = [
   ["-h", { name: "--help", takesValue: false }],
   ["-v", { name: "--version", takesValue: false }],
   ...["--help", "--version", "--wizard"].map((name) => [name, { name, takesValue: false }] as const),
-  ...["--completions", "--log-level"].map((name) => [name, { name, takesValue: true }] as const)
+  ["--completions", { name: "--completions", takesValue: true }]
 ]
 
 interface Sorted {
@@ -72,25 +73,49 @@ const sort = (known: ReadonlyMap<string, Known>, words: ReadonlyArray<string>, c
   return Either.right({ options, operands })
 }
 
+const levels = new Map(LogLevel.allLevels.map((level) => [level._tag.toLowerCase(), level]))
+
+/** How much is logged. Looked for by itself: the parser knows this option only where there is no other. */
+export interface Leveled {
+  readonly level: LogLevel.LogLevel | undefined
+  readonly args: ReadonlyArray<string>
+}
+
+export const takeLogLevel = (args: ReadonlyArray<string>): Either.Either<Leveled, ValidationError.ValidationError> => {
+  const end = args.indexOf("--")
+  const place = args.findIndex((word, index) => /^--log-level(=|$)/.test(word) && (end === -1 || index < end))
+  if (place === -1) return Either.right({ level: undefined, args })
+  const attached = args[place]?.split("=", 2)[1]
+  const level = levels.get(attached ?? args[place + 1] ?? "")
+  return level === undefined
+    ? Either.left(UsageError.make(`--log-level is one of ${[...levels.keys()].join(", ")}`))
+    : Either.right({ level, args: args.toSpliced(place, attached === undefined ? 2 : 1) })
+}
+
 /** The arguments, without those of the program itself. */
 export const arrange = <Name extends string, R, E, A>(
   root: Command.Command<Name, R, E, A>,
   args: ReadonlyArray<string>
 ): Either.Either<ReadonlyArray<string>, ValidationError.ValidationError> => {
-  const [name = ""] = args
+  const [first = ""] = args
+  // What is an option of a command may stand before it.
+  const name = isOption(first) ? (args.find((word) => HashMap.has(Command.getSubcommands(root), word)) ?? first) : first
   const command = HashMap.get(Command.getSubcommands(root), name)
   const own = Option.match(command, { onNone: () => [], onSome: (_) => optionsOf(CommandDescriptor.getUsage(_)) })
   const path = Option.isSome(command) ? [name] : []
   if (Option.isNone(command) && !isOption(name)) {
     return Either.left(UsageError.make(`there is no command ${name}; see effect-oci --help`))
   }
-  return Either.mapBoth(sort(new Map([...builtIn, ...own]), args.slice(path.length), ["effect-oci", ...path].join(" ")), {
-    onLeft: UsageError.make,
-    onRight: ({ operands, options }) => [
-      ...path,
-      ...[...options.values()].flat(),
-      // What an operand begins with no longer matters.
-      ...(operands.some(isOption) ? ["--", ...operands] : operands)
-    ]
-  })
+  return Either.mapBoth(
+    sort(new Map([...builtIn, ...own]), args.toSpliced(args.indexOf(name), path.length), ["effect-oci", ...path].join(" ")),
+    {
+      onLeft: UsageError.make,
+      onRight: ({ operands, options }) => [
+        ...path,
+        ...[...options.values()].flat(),
+        // What an operand begins with no longer matters.
+        ...(operands.some(isOption) ? ["--", ...operands] : operands)
+      ]
+    }
+  )
 }

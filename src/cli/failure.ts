@@ -4,6 +4,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Terminal from "@effect/platform/Terminal"
 import * as Cause from "effect/Cause"
+import * as ConfigError from "effect/ConfigError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as RegistryError from "../model/RegistryError.ts"
@@ -22,6 +23,10 @@ const oneLine = (text: string): string => stripVTControlCharacters(text).replace
 /** The encoder is made for those who fail. */
 const fieldsOf = (error: RegistryError.RegistryError) => Schema.encodeOption(RegistryError.RegistryError)(error)
 
+/** Which variable is wrong, and how. */
+const configMessage = (error: ConfigError.ConfigError): string =>
+  "path" in error ? `${error.path.join("_")}: ${error.message}` : String(error)
+
 export const fromError = (error: unknown): Failure => {
   if (RegistryError.isRegistryError(error)) {
     const { _tag: tag, ...fields } = Option.getOrElse(fieldsOf(error), () => ({ _tag: error._tag }))
@@ -30,6 +35,8 @@ export const fromError = (error: unknown): Failure => {
   if (ValidationError.isValidationError(error)) {
     return { exitCode: ExitCode.usage, tag: "Usage", message: oneLine(HelpDoc.toAnsiText(error.error)), fields: {} }
   }
+  if (ConfigError.isConfigError(error))
+    return { exitCode: ExitCode.usage, tag: "Config", message: oneLine(configMessage(error)), fields: {} }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return { exitCode: ExitCode.unexpected, tag: "Unexpected", message: oneLine(message), fields: {} }
 }

@@ -160,37 +160,43 @@ export const editable = (text: string): Effect.Effect<Editable, OpenError, Requi
 /** Opens a place to write to; a folder is made when there is none. What comes from a repository keeps its name in a docker archive. */
 export const writable = (text: string, from: Place.Place): Effect.Effect<Writable, OpenError, Requirements> =>
   Effect.flatMap(Place.parse(text), (place): Effect.Effect<Writable, OpenError, Requirements> => {
-    switch (place._tag) {
-      case "Registry": {
-        const { digest, repository, tag } = place.reference
-        return Effect.map(RemoteRepository.make(repository), (target) => ({
-          place,
-          target,
-          tag: hasTagOrDigest(text) ? tag : undefined,
-          digest,
-          requireTag: () => Effect.void,
-          nameOf: tagged(target.label),
-          commit: Effect.void
-        }))
-      }
-      case "OciLayout":
-        return Effect.map(OciLayout.create(place.path), (target) => ({ ...called(place, target), commit: Effect.void }))
-      case "OciArchive":
-        return Effect.map(Archive.write(place.path, { format: "oci" }), (target) => ({ ...called(place, target), commit: target.commit }))
-      case "DockerArchive": {
-        const name = place.name ?? (from._tag === "Registry" ? from.reference : undefined)
-        return Effect.map(Archive.write(place.path, { format: "docker", repository: name?.repository }), (target) => ({
-          place,
-          target,
-          tag: place.name?.tag,
-          digest: undefined,
-          requireTag: (tag) => Effect.asVoid(DockerNames.name(tag, name?.repository)),
-          nameOf: tagged(name === undefined ? target.label : `${target.label}:${Reference.familiarName(name.repository)}`),
-          commit: target.commit
-        }))
-      }
-    }
+    if (place._tag !== "Registry") return opened(place, from)
+    const { digest, repository, tag } = place.reference
+    return Effect.map(RemoteRepository.make(repository), (target) => ({
+      place,
+      target,
+      tag: hasTagOrDigest(text) ? tag : undefined,
+      digest,
+      requireTag: () => Effect.void,
+      nameOf: tagged(target.label),
+      commit: Effect.void
+    }))
   })
+
+/** The same on this machine. */
+export const opened = (
+  place: Exclude<Place.Place, Place.Registry>,
+  from: Place.Place
+): Effect.Effect<Writable, OpenError, Requirements> => {
+  switch (place._tag) {
+    case "OciLayout":
+      return Effect.map(OciLayout.create(place.path), (target) => ({ ...called(place, target), commit: Effect.void }))
+    case "OciArchive":
+      return Effect.map(Archive.write(place.path, { format: "oci" }), (target) => ({ ...called(place, target), commit: target.commit }))
+    case "DockerArchive": {
+      const name = place.name ?? (from._tag === "Registry" ? from.reference : undefined)
+      return Effect.map(Archive.write(place.path, { format: "docker", repository: name?.repository }), (target) => ({
+        place,
+        target,
+        tag: place.name?.tag,
+        digest: undefined,
+        requireTag: (tag) => Effect.asVoid(DockerNames.name(tag, name?.repository)),
+        nameOf: tagged(name === undefined ? target.label : `${target.label}:${Reference.familiarName(name.repository)}`),
+        commit: target.commit
+      }))
+    }
+  }
+}
 
 const tagged = (label: string) => (tag: string | undefined) => (tag === undefined ? label : `${label}:${tag}`)
 

@@ -105,10 +105,13 @@ const tell = (streams: Streams.Service, cause: Cause.Cause<unknown>, json: boole
 const asksForHelp = ([first, ...others]: ReadonlyArray<string>): boolean =>
   first === undefined || (others.length === 0 && (first === "--help" || first === "-h"))
 
-const execute = (args: ReadonlyArray<string>) =>
-  asksForHelp(args)
-    ? Effect.flatMap(Streams.Streams, ({ out }) => out(Help.ofRoot))
-    : Effect.flatMap(CommandLine.arrange(root, args), (arranged) => parse(["node", "effect-oci", ...arranged]))
+const execute = (given: ReadonlyArray<string>) =>
+  Effect.flatMap(CommandLine.takeLogLevel(given), ({ args, level }) => {
+    const executed = asksForHelp(args)
+      ? Effect.flatMap(Streams.Streams, ({ out }) => out(Help.ofRoot))
+      : Effect.flatMap(CommandLine.arrange(root, args), (arranged) => parse(["node", "effect-oci", ...arranged]))
+    return level === undefined ? executed : Logger.withMinimumLogLevel(executed, level)
+  })
 
 /** Runs a command line (without the names of runtime and script) to its exit code. */
 export const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>

@@ -205,10 +205,10 @@ export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(Reg
 const decode = Schema.decodeEither(Schema.parseJson(Options))
 
 /** Where the settings are wrong, but not what they are: a client key may be among them. */
-const misfit = (error: ParseResult.ParseError): ConfigError.ConfigError => {
+const misfit = (name: string, error: ParseResult.ParseError): ConfigError.ConfigError => {
   const places = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path }) => path.map(String).join("."))
   return ConfigError.InvalidData(
-    [],
+    [name],
     `not the settings of registry hosts as JSON: see ${places.map((place) => place || "the whole").join(", ")}`
   )
 }
@@ -219,6 +219,9 @@ const misfit = (error: ParseResult.ParseError): ConfigError.ConfigError => {
  * @since 0.1.0
  */
 export const layerConfig = (name = "OCI_REGISTRY_HOSTS"): Layer.Layer<never, ConfigError.ConfigError> => {
-  const options = Config.mapOrFail(Config.redacted(name), (text) => Either.mapLeft(decode(Redacted.value(text)), misfit))
+  // A variable that is set to nothing counts as not set.
+  const options = Config.mapOrFail(Config.redacted(Config.nonEmptyString(name)), (text) =>
+    Either.mapLeft(decode(Redacted.value(text)), (error) => misfit(name, error))
+  )
   return Layer.effect(RegistryHosts, Effect.map(Config.withDefault(options, {}), make))
 }

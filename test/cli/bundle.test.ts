@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
@@ -223,6 +223,27 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the compiled c
         assert.strictEqual(after.mode & 0o777, 0o600)
         assert.isAbove(after.size, bytes.length * 0.9)
       }
+    })
+  )
+
+  it.scoped("is neither read nor written where others may write, nor through a link, nor from a pipe", () =>
+    Effect.gen(function* () {
+      const { env, file, files, place } = yield* caches
+      const help = yield* runIn(env, "copy", "--help")
+      const kept = yield* file
+      const elsewhere = Path.join(Path.dirname(place), "elsewhere")
+      Fs.renameSync(kept.file, elsewhere)
+      Fs.symlinkSync(elsewhere, kept.file)
+      assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+      assert.isTrue(Fs.lstatSync(kept.file).isFile(), "it was made anew")
+      Fs.rmSync(kept.file)
+      execFileSync("mkfifo", [kept.file])
+      assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+      assert.isTrue(Fs.lstatSync(kept.file).isFile(), "it was made anew")
+      Fs.rmSync(kept.file)
+      Fs.chmodSync(place, 0o777)
+      assert.deepStrictEqual(yield* runIn(env, "copy", "--help"), help)
+      assert.deepStrictEqual(files(), [])
     })
   )
 

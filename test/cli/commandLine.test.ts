@@ -39,13 +39,30 @@ describe("arrange", () => {
     ["go -h", "go --help"],
     ["-v", "--version"],
     ["--completions bash", "--completions bash"],
-    ["go --log-level debug a", "go --log-level debug a"]
+    ["--flag go a", "go --flag a"],
+    ["-o x go a --flag", "go --one x --flag a"],
+    ["--help go", "go --help"]
   ]
   for (const [given, arranged] of cases) {
     it(`${given} becomes ${arranged}`, () => {
       assert.deepStrictEqual(arrange(...given.split(" ")), Either.right(arranged.split(" ")))
     })
   }
+
+  it("takes the log level from anywhere but the operands after --", () => {
+    const level = (text: string) =>
+      Either.match(CommandLine.takeLogLevel(text.split(" ")), {
+        onLeft: (error) => Option.getOrUndefined(Failure.fromCause(Cause.fail(error)))?.message,
+        onRight: ({ args, level }) => `${level?._tag}: ${args.join(" ")}`
+      })
+    assert.strictEqual(level("go a"), "undefined: go a")
+    assert.strictEqual(level("--log-level debug go a"), "Debug: go a")
+    assert.strictEqual(level("go --flag --log-level=warning a"), "Warning: go --flag a")
+    assert.strictEqual(level("go a -- --log-level debug"), "undefined: go a -- --log-level debug")
+    const choices = "--log-level is one of all, trace, debug, info, warning, error, fatal, none"
+    assert.strictEqual(level("go --log-level loud"), choices)
+    assert.strictEqual(level("go --log-level"), choices)
+  })
 
   it("complains of what the parser would take for an argument", () => {
     assert.strictEqual(complaint("go", "--nope"), "there is no option --nope; see effect-oci go --help")

@@ -250,6 +250,24 @@ describe("changing what is there", () => {
     })
   )
 
+  it.scoped("rm of several: one that fails leaves the others alone, and it is told which", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* seeded
+      yield* run("tag", `${app}:v1`, "a", "b", "c")
+      const mixed = yield* run("rm", `${app}:a`, `${app}:none`, `${app}:b`)
+      assert.strictEqual(mixed.code, 3)
+      assert.match(mixed.out, new RegExp(`^tag ${app}:a removed\n${app}:none: [^\n]+\ntag ${app}:b removed\n$`))
+      assert.deepStrictEqual(yield* registry.tags("team/app"), ["c", "v1"])
+      const [removed, failed] = Object(Cli.json(yield* run("rm", "--json", `${app}:c`, `${app}:none`)))
+      assert.deepStrictEqual(removed, { name: `${app}:c`, removed: "tag" })
+      assert.deepInclude(failed, { name: `${app}:none` })
+      assert.deepInclude(failed.error, { tag: "ManifestUnknown", exitCode: 3 })
+      // All is looked at before anything is removed.
+      assert.strictEqual((yield* run("rm", `${app}:v1`, app)).code, 2)
+      assert.deepStrictEqual(yield* registry.tags("team/app"), ["v1"])
+    })
+  )
+
   it.scoped("rm removes nothing that was not spelled out", () =>
     Effect.gen(function* () {
       const { registry, run } = yield* Cli.make()
@@ -374,6 +392,23 @@ describe("errors", () => {
     [["digest", "unreachable.test/team/app"], 5, "TransportError"],
     [["digest", "oci:/nowhere/at-all:v1"], 3, "StoreError"]
   ]
+
+  it.scoped("settings of hosts that are none: Config, exit code 2, and which variable it is", () =>
+    Effect.gen(function* () {
+      const message = (value: string) =>
+        Effect.gen(function* () {
+          const cli = yield* Cli.make({ environment: { OCI_REGISTRY_HOSTS: value } })
+          yield* cli.registry.seedImage("team/app", { tag: "v1" })
+          const { code, err } = yield* cli.run("digest", `${app}:v1`)
+          return `${code} ${err}`
+        })
+      const complaint = "2 effect-oci: OCI_REGISTRY_HOSTS: not the settings of registry hosts as JSON: see "
+      assert.strictEqual(yield* message("{bad"), `${complaint}the whole\n`)
+      assert.strictEqual(yield* message('{"a.test":{"concurrency":"x"}}'), `${complaint}a.test.concurrency\n`)
+      assert.strictEqual(yield* message(""), "0 ")
+    })
+  )
+
   for (const [args, code, tag] of cases) {
     it.scoped(`${args.join(" ")}: ${tag}, exit code ${code}`, () =>
       Effect.gen(function* () {

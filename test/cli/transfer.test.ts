@@ -346,6 +346,15 @@ describe("pull, push, export and import", () => {
     })
   )
 
+  it.scoped("the file of an export may have a colon in its name", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      const file = path("at 10:30.tar")
+      assert.strictEqual((yield* run("export", `${app}:v1`, file)).code, 0)
+      assert.deepInclude(Cli.json(yield* run("import", file, copyOf, "--json")), { target: `${copyOf}:v1`, digest: image.manifest.digest })
+    })
+  )
+
   it.scoped("an archive that could not be completed leaves the old one in place", () =>
     Effect.gen(function* () {
       const { folder, path, run } = yield* seeded

@@ -1,4 +1,5 @@
-import { readdir, readFile, writeFile } from "node:fs/promises"
+import { execFileSync } from "node:child_process"
+import { lstat, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises"
 import * as NodePath from "node:path"
 import { gzipSync } from "node:zlib"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -6,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Archive from "../../src/content/Archive.ts"
@@ -107,6 +109,44 @@ describe("writing an oci-archive", () => {
       const { bytes, descriptor } = blob(encode("late"))
       assert.include(yield* failure(archive.pushBlob(descriptor, bytes)), "the archive is complete")
       assert.strictEqual((yield* (yield* read(file)).main).digest, image.digest)
+    })
+  )
+
+  it.scoped("one that was there keeps who may read it, and the link that leads to it", () =>
+    Effect.gen(function* () {
+      const file = yield* fileIn("app.tar")
+      const link = NodePath.join(NodePath.dirname(file), "link.tar")
+      yield* promise(() => writeFile(file, "the old one", { mode: 0o600 }))
+      yield* promise(() => symlink(file, link))
+      const archive = yield* write(link, { format: "oci" })
+      yield* push(archive, image, ["v1"])
+      yield* archive.commit
+      assert.isTrue((yield* promise(() => lstat(link))).isSymbolicLink())
+      assert.strictEqual((yield* promise(() => stat(file))).mode & 0o777, 0o600)
+      assert.deepStrictEqual(yield* tags(yield* read(file)), ["v1"])
+      assert.deepStrictEqual((yield* promise(() => readdir(NodePath.dirname(file)))).sort(), ["app.tar", "link.tar"])
+    })
+  )
+
+  it.scoped("a pipe gets it once it is complete, and stays", () =>
+    Effect.gen(function* () {
+      const whole = yield* written(image, { format: "oci" }, "v1")
+      const pipe = yield* fileIn("pipe")
+      execFileSync("mkfifo", [pipe])
+      const reading = yield* Effect.fork(promise(() => readFile(pipe)))
+      const archive = yield* write(pipe, { format: "oci" })
+      yield* push(archive, image, ["v1"])
+      yield* archive.commit
+      assert.isTrue((yield* Fiber.join(reading)).equals(yield* promise(() => readFile(whole))))
+      assert.isTrue((yield* promise(() => lstat(pipe))).isFIFO())
+    })
+  )
+
+  it.scoped("a folder is none", () =>
+    Effect.gen(function* () {
+      const folder = yield* Folder.temporary("archive")
+      assert.include(yield* failure(write(folder, { format: "oci" })), "StoreError: ")
+      assert.deepStrictEqual(yield* promise(() => readdir(folder)), [])
     })
   )
 

@@ -35,7 +35,8 @@ const writeTo = Effect.fnUntraced(function* (file: string, bytes: Bytes) {
   const failed = fromPlatform(file, "write")
   const info = yield* Effect.option(fs.stat(file))
   if (Option.isSome(info) && info.value.type !== "File") {
-    const opened = yield* Effect.mapError(fs.open(file, { flag: "w" }), failed)
+    // What is appended goes without a position, which pipes do not have.
+    const opened = yield* Effect.mapError(fs.open(file, { flag: "a" }), failed)
     return yield* pour(bytes, (unit) => Effect.mapError(opened.writeAll(unit), failed))
   }
   // What a link leads to is replaced, not the link.

@@ -2,13 +2,14 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as CliOptions from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Place from "../../content/Place.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
 import * as Session from "../session.ts"
 import { summaries } from "../summaries.ts"
 import * as Transfer from "../transfer.ts"
 
-const scheme = { oci: "oci-archive", docker: "docker-archive" } as const
+const archive = { oci: Place.OciArchive, docker: Place.DockerArchive }
 
 export const exportCommand = Command.make(
   "export",
@@ -26,7 +27,8 @@ export const exportCommand = Command.make(
   (input) =>
     Effect.gen(function* () {
       const from = yield* Places.readable(input.reference)
-      const to = yield* Places.writable(`${scheme[input.format]}:${input.file}`, from.place)
+      // A name and not the text of a place: what follows a colon is no tag.
+      const to = yield* Places.opened(archive[input.format]({ path: input.file }), from.place)
       yield* Transfer.run(from, to, input)
     }).pipe(Effect.scoped)
 ).pipe(Command.withDescription(summaries.export), Session.connect)

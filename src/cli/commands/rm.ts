@@ -1,7 +1,10 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as CliOptions from "@effect/cli/Options"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Failure from "../failure.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
 import * as Report from "../report.ts"
@@ -14,10 +17,13 @@ interface Removed {
   readonly removed: "tag" | "manifest"
 }
 
-const remove = Effect.fnUntraced(function* (text: string, manifest: boolean) {
-  const { isSpelledOut, named, store } = yield* Places.editable(text)
+const open = Effect.fnUntraced(function* (text: string) {
+  const place = yield* Places.editable(text)
   // What was not named must not be deleted, such as `latest`.
-  if (!isSpelledOut) return yield* UsageError.fail(`${text}: rm wants the tag or digest spelled out`)
+  return place.isSpelledOut ? place : yield* UsageError.fail(`${text}: rm wants the tag or digest spelled out`)
+})
+
+const remove = Effect.fnUntraced(function* ({ named, store }: Places.Editable, manifest: boolean) {
   const { reference } = yield* named
   if (!manifest && !reference.includes(":")) {
     yield* store.untag(reference)
@@ -30,13 +36,30 @@ const remove = Effect.fnUntraced(function* (text: string, manifest: boolean) {
   return deleted
 })
 
+const told = (reference: string, outcome: Either.Either<Removed, Places.PlaceError>) =>
+  Either.match(outcome, {
+    onRight: (removed): { readonly json: unknown; readonly line: string } => ({
+      json: removed,
+      line: `${removed.removed} ${removed.name} removed`
+    }),
+    onLeft: (error) => {
+      const failure = Failure.fromError(error)
+      return { json: { name: reference, error: Failure.encode(failure) }, line: `${reference}: ${failure.message}` }
+    }
+  })
+
+/** One that fails leaves the others alone; the first failure is that of the command. */
 const handler = Effect.fnUntraced(function* (references: ReadonlyArray<string>, manifest: boolean) {
   const report = yield* Report.Report
-  const removed = yield* Effect.forEach(references, (reference) => remove(reference, manifest))
+  const places = yield* Effect.forEach(references, open)
+  const outcomes = yield* Effect.forEach(places, (place) => Effect.either(remove(place, manifest)))
+  if (outcomes.length === 1) yield* Either.all(outcomes)
+  const all = Arr.zipWith(references, outcomes, told)
   yield* report.result(
-    removed,
-    removed.map(({ name, removed }) => `${removed} ${name} removed`)
+    all.map(({ json }) => json),
+    all.map(({ line }) => line)
   )
+  yield* Either.all(outcomes)
 }, Effect.scoped)
 
 export const rm = Command.make(

@@ -3,7 +3,9 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { join } from "../../model/internal/bytes.ts"
 import * as Jobs from "../../model/internal/jobs.ts"
 import type { StoreError } from "../../model/RegistryError.ts"
@@ -29,10 +31,32 @@ export interface TarWriter {
   readonly commit: Effect.Effect<void, StoreError>
 }
 
+/**
+ * Where the archive is put together, and how it comes to its place: a file is replaced, and keeps who may read it; to what is none, such as a
+ * pipe, the archive is written once it is complete.
+ */
+const ending = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
+  const failed = fromPlatform(label, "write")
+  const name = `.${globalThis.crypto.randomUUID()}.part`
+  const there = yield* Effect.option(fs.stat(target))
+  if (Option.isSome(there) && there.value.type === "Directory") return yield* storeError(label, "write", "it is a folder")
+  if (Option.isSome(there) && there.value.type !== "File") {
+    const beside = paths.join(yield* Effect.mapError(fs.makeTempDirectoryScoped(), failed), name)
+    // What is appended goes without a position, which pipes do not have.
+    const whole = Stream.run(fs.stream(beside), fs.sink(target, { flag: "a" }))
+    return { beside, publish: Effect.mapError(whole, failed) }
+  }
+  // What a link leads to is replaced, not the link.
+  const real = yield* Effect.orElseSucceed(fs.realPath(target), () => target)
+  const beside = paths.join(paths.dirname(real), name)
+  const keepMode = Option.match(there, { onNone: () => Effect.void, onSome: ({ mode }) => fs.chmod(beside, mode & 0o7777) })
+  return { beside, publish: Effect.mapError(Effect.zipRight(keepMode, fs.rename(beside, real)), failed) }
+})
+
 /** What is not committed when the scope closes is removed. @internal */
 export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
   const failed = fromPlatform(label, "write")
-  const beside = paths.join(paths.dirname(target), `.${globalThis.crypto.randomUUID()}.part`)
+  const { beside, publish } = yield* ending(fs, paths, target, label)
   yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(beside, { force: true })))
   // Closed before it is renamed: not every system renames open files.
   const opened = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
@@ -79,7 +103,7 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
       // What an entry that failed has left behind.
       yield* Effect.mapError(file.truncate(BigInt(end + TarHeader.trailer().length)), failed)
       yield* Effect.uninterruptible(Scope.close(opened, Exit.void))
-      yield* Effect.mapError(fs.rename(beside, target), failed)
+      yield* publish
     })
   )
 
