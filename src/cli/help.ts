@@ -25,11 +25,12 @@ const noise =
 
 const isCompletions = (text: string): boolean => /^(function _|#compdef |complete -c )/.test(text)
 
-/** The parser's bash calls the command by two names, so that it knows no subcommand; and nobody needs its wizard. */
+/** The parser's bash calls the command by two names, so that it knows no subcommand, and offers all choices as one; nobody needs its wizard. */
 const ofCompletions = (script: string): string =>
   script
     .replace('cmd="effect-oci"', 'cmd="effect__oci"')
     .replace(/^( *)effect-oci\)$/m, "$1effect__oci)")
+    .replace(/(?<=compgen -W ")[^"$]+/g, (choices) => choices.replaceAll(",", " "))
     .replaceAll(" --wizard ", " ")
     .replace(/^.*\bwizard\b.*\n/gm, "")
 

@@ -9,9 +9,10 @@ import type * as Places from "./places.ts"
 
 type Source = Places.Readable["source"]
 
+/** What an index has: images, each for a platform, or other indexes. */
 const platformsOf = ({ manifests }: Manifest.ImageIndex): string => {
   const names = manifests.flatMap(({ platform }) => (platform === undefined ? [] : [Platform.format(platform)]))
-  return names.length === 0 ? "no platforms" : [...new Set(names)].join(", ")
+  return names.length === 0 ? "names no platform" : `has ${[...new Set(names)].join(", ")}`
 }
 
 const entryFor = (
@@ -26,7 +27,7 @@ const entryFor = (
         new UnsupportedManifest({
           repository: place,
           mediaType: index.mediaType,
-          reason: `it has nothing for ${Platform.format(platform)}, but ${platformsOf(index)}`
+          reason: `it ${platformsOf(index)}, and nothing for ${Platform.format(platform)}`
         })
       )
   })

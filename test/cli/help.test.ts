@@ -68,6 +68,7 @@ describe("help", () => {
       assert.deepStrictEqual(offered("effect-oci", "copy", "--pl"), ["--plain-http", "--platform"])
       assert.deepStrictEqual(offered("effect-oci", "copy", "--json", "a", "b", "--dig"), ["--digest-tags"])
       assert.deepStrictEqual(offered("./effect-oci", "blob", "--out"), ["--output"])
+      assert.deepStrictEqual(offered("effect-oci", "export", "--format", ""), ["docker", "oci"])
     })
   )
 
