@@ -11,6 +11,7 @@ import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Credentials from "../../src/auth/Credentials.ts"
@@ -106,6 +107,9 @@ const skopeoCopy = (from: string, to: string) => {
 
 /** Other people's tools that are here. */
 const tools = { skopeo: skopeoCopy, ...(Program.has(crane) ? { crane: craneCopy } : {}) }
+
+/** crane does not go to a realm at an internal address from 0.22 on, even for a registry that is at the same. */
+const isAfraid = /is a private or link-local address/
 
 if (!Program.has(crane)) console.warn(`\n*** ${crane} is not installed: that it fails where we do not was NOT SEEN ***\n`)
 
@@ -279,7 +283,13 @@ describe.skipIf(!Program.available(DockerRegistry.program, Skopeo.program))("a f
             const from = yield* (yield* SteadySource).front(6)
             const target = yield* ourRegistry(300, FaultyFront.noFaults)
             const to = yield* target.front(7)
-            yield* copyWith(from.host, to.host)
+            const copied = yield* Effect.either(copyWith(from.host, to.host))
+            if (Either.isLeft(copied) && isAfraid.test(copied.left.message)) {
+              return console.warn(
+                `\n*** this ${name} asks no token service on this machine: that it fails where we do not was NOT SEEN ***\n`
+              )
+            }
+            yield* copied
             yield* assertStored(target.direct)
             assert.strictEqual((yield* from.tally).toClient, imageBytes)
             assert.strictEqual((yield* to.tally).toServer, imageBytes)
