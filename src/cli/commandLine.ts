@@ -75,12 +75,13 @@ const sort = (known: ReadonlyMap<string, Known>, words: ReadonlyArray<string>, c
 
 const levels = new Map(LogLevel.allLevels.map((level) => [level._tag.toLowerCase(), level]))
 
-/** How much is logged. Looked for by itself: the parser knows this option only where there is no other. */
 export interface Leveled {
   readonly level: LogLevel.LogLevel | undefined
+  /** What else was said. */
   readonly args: ReadonlyArray<string>
 }
 
+/** How much is to be logged. Looked for by itself: the parser knows this option only where there is no other. */
 export const takeLogLevel = (args: ReadonlyArray<string>): Either.Either<Leveled, ValidationError.ValidationError> => {
   const end = args.indexOf("--")
   const place = args.findIndex((word, index) => /^--log-level(=|$)/.test(word) && (end === -1 || index < end))
@@ -98,9 +99,10 @@ export const arrange = <Name extends string, R, E, A>(
   args: ReadonlyArray<string>
 ): Either.Either<ReadonlyArray<string>, ValidationError.ValidationError> => {
   const [first = ""] = args
+  const commands = Command.getSubcommands(root)
   // What is an option of a command may stand before it.
-  const name = isOption(first) ? (args.find((word) => HashMap.has(Command.getSubcommands(root), word)) ?? first) : first
-  const command = HashMap.get(Command.getSubcommands(root), name)
+  const name = isOption(first) ? (args.find((word) => HashMap.has(commands, word)) ?? first) : first
+  const command = HashMap.get(commands, name)
   const own = Option.match(command, { onNone: () => [], onSome: (_) => optionsOf(CommandDescriptor.getUsage(_)) })
   const path = Option.isSome(command) ? [name] : []
   if (Option.isNone(command) && !isOption(name)) {

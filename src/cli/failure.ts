@@ -53,4 +53,10 @@ export const toText = ({ message }: Failure): string => `effect-oci: ${message}\
 /** The failure as a member of a document. */
 export const encode = ({ exitCode, fields, message, tag }: Failure) => ({ tag, message, exitCode, ...fields })
 
+/** A failure among results: the member of the document that tells it, and its line. */
+export const among = (name: string, error: unknown) => {
+  const failure = fromError(error)
+  return { error: encode(failure), line: `${name}: ${failure.message}` }
+}
+
 export const toJson = (failure: Failure): string => `${JSON.stringify({ error: encode(failure) })}\n`

@@ -116,8 +116,8 @@ const told = (end: End, outcome: Either.Either<Copy.Result, Places.PlaceError | 
   Either.match(outcome, {
     onRight: (result) => ({ json: copied(end, result), line: `${end.name}@${result.descriptor.digest}: ${summary(result)}` }),
     onLeft: (error) => {
-      const failure = Failure.fromError(error)
-      return { json: { target: end.name, error: Failure.encode(failure) }, line: `${end.name}: ${failure.message}` }
+      const { error: told, line } = Failure.among(end.name, error)
+      return { json: { target: end.name, error: told }, line }
     }
   })
 

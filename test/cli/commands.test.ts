@@ -1,6 +1,8 @@
+import { execFileSync } from "node:child_process"
 import { readdir, readFile, symlink, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Digest from "../../src/model/Digest.ts"
@@ -229,6 +231,18 @@ describe("looking at images", () => {
       const empty = yield* registry.seedBlob("team/app", "")
       assert.deepInclude(Cli.json(yield* run("blob", `${app}@${empty.digest}`, "-o", path("empty"), "--json")), { size: 0 })
       assert.deepStrictEqual(yield* names(folder), ["empty"])
+    })
+  )
+
+  it.scoped("a blob goes to a pipe as to a file", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      const pipe = path("pipe")
+      execFileSync("mkfifo", [pipe])
+      const reading = yield* Effect.fork(Effect.promise(() => readFile(pipe)))
+      const { code } = yield* run("blob", `${app}@${image.config.digest}`, "-o", pipe)
+      assert.strictEqual(code, 0)
+      assert.strictEqual((yield* Fiber.join(reading)).byteLength, image.config.size)
     })
   )
 })

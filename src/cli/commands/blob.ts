@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as RegistryClient from "../../client/RegistryClient.ts"
 import { pour, tapBytes } from "../../content/internal/blobBytes.ts"
+import * as Destination from "../../content/internal/destination.ts"
 import * as FolderFiles from "../../content/internal/folderFiles.ts"
 import { fromPlatform } from "../../content/internal/localError.ts"
 import * as Digest from "../../model/Digest.ts"
@@ -33,16 +34,13 @@ const writeTo = Effect.fnUntraced(function* (file: string, bytes: Bytes) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const failed = fromPlatform(file, "write")
-  const info = yield* Effect.option(fs.stat(file))
-  if (Option.isSome(info) && info.value.type !== "File") {
-    // What is appended goes without a position, which pipes do not have.
-    const opened = yield* Effect.mapError(fs.open(file, { flag: "a" }), failed)
+  const { isSpecial, path } = yield* Destination.look(fs, paths, file)
+  if (isSpecial) {
+    const opened = yield* Effect.mapError(fs.open(file, { flag: Destination.specialFlag }), failed)
     return yield* pour(bytes, (unit) => Effect.mapError(opened.writeAll(unit), failed))
   }
-  // What a link leads to is replaced, not the link.
-  const real = yield* Effect.orElseSucceed(fs.realPath(file), () => paths.resolve(file))
-  const folder = FolderFiles.make(fs, paths, paths.dirname(real), { label: file, followLinks: true })
-  yield* folder.write([paths.basename(real)], bytes)
+  const folder = FolderFiles.make(fs, paths, paths.dirname(path), { label: file, followLinks: true })
+  yield* folder.write([paths.basename(path)], bytes)
 }, Effect.scoped)
 
 const handler = Effect.fnUntraced(function* (text: string, output: Option.Option<string>) {

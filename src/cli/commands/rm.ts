@@ -43,8 +43,8 @@ const told = (reference: string, outcome: Either.Either<Removed, Places.PlaceErr
       line: `${removed.removed} ${removed.name} removed`
     }),
     onLeft: (error) => {
-      const failure = Failure.fromError(error)
-      return { json: { name: reference, error: Failure.encode(failure) }, line: `${reference}: ${failure.message}` }
+      const { error: told, line } = Failure.among(reference, error)
+      return { json: { name: reference, error: told }, line }
     }
   })
 

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { join } from "../../model/internal/bytes.ts"
 import * as Jobs from "../../model/internal/jobs.ts"
 import type { StoreError } from "../../model/RegistryError.ts"
+import * as Destination from "./destination.ts"
 import { fromPlatform, storeError } from "./localError.ts"
 import * as TarHeader from "./tarHeader.ts"
 
@@ -38,19 +39,16 @@ export interface TarWriter {
 const ending = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
   const failed = fromPlatform(label, "write")
   const name = `.${globalThis.crypto.randomUUID()}.part`
-  const there = yield* Effect.option(fs.stat(target))
-  if (Option.isSome(there) && there.value.type === "Directory") return yield* storeError(label, "write", "it is a folder")
-  if (Option.isSome(there) && there.value.type !== "File") {
+  const { isSpecial, path, there } = yield* Destination.look(fs, paths, target)
+  if (Option.exists(there, ({ type }) => type === "Directory")) return yield* storeError(label, "write", "it is a folder")
+  if (isSpecial) {
     const beside = paths.join(yield* Effect.mapError(fs.makeTempDirectoryScoped(), failed), name)
-    // What is appended goes without a position, which pipes do not have.
-    const whole = Stream.run(fs.stream(beside), fs.sink(target, { flag: "a" }))
+    const whole = Stream.run(fs.stream(beside), fs.sink(target, { flag: Destination.specialFlag }))
     return { beside, publish: Effect.mapError(whole, failed) }
   }
-  // What a link leads to is replaced, not the link.
-  const real = yield* Effect.orElseSucceed(fs.realPath(target), () => target)
-  const beside = paths.join(paths.dirname(real), name)
+  const beside = paths.join(paths.dirname(path), name)
   const keepMode = Option.match(there, { onNone: () => Effect.void, onSome: ({ mode }) => fs.chmod(beside, mode & 0o7777) })
-  return { beside, publish: Effect.mapError(Effect.zipRight(keepMode, fs.rename(beside, real)), failed) }
+  return { beside, publish: Effect.mapError(Effect.zipRight(keepMode, fs.rename(beside, path)), failed) }
 })
 
 /** What is not committed when the scope closes is removed. @internal */
