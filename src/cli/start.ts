@@ -1,5 +1,4 @@
 /** The command on Node: its streams, its files, its network and its signals. */
-import { text } from "node:stream/consumers"
 import * as NodeCommandExecutor from "@effect/platform-node/NodeCommandExecutor"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -8,6 +7,7 @@ import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { StoreError } from "../model/RegistryError.ts"
 import * as NodeRegistry from "../node/NodeRegistry.ts"
 import * as ExitCode from "./exitCode.ts"
@@ -29,7 +29,7 @@ const hasColors = (stream: NodeJS.WriteStream) => stream.isTTY === true && (proc
 const streams: Streams.Service = {
   out: (content) => Effect.mapError(writeTo(process.stdout, content), failed("write", "standard output")),
   err: (content) => Effect.ignore(writeTo(process.stderr, content)),
-  input: Effect.tryPromise({ try: () => text(process.stdin), catch: failed("read", "standard input") }),
+  input: Stream.suspend(() => Stream.fromAsyncIterable<Uint8Array, StoreError>(process.stdin, failed("read", "standard input"))),
   colors: hasColors(process.stdout),
   interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
   screen: process.stderr.isTTY === true && process.env["TERM"] !== "dumb" ? process.stderr : undefined

@@ -1,6 +1,7 @@
 /** What a command reads and writes, and whether a person sits at the other end. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { StoreError } from "../model/RegistryError.ts"
 
 export interface Service {
@@ -9,7 +10,7 @@ export interface Service {
   /** Standard error: everything else. */
   readonly err: (text: string) => Effect.Effect<void>
   /** Standard input to its end. */
-  readonly input: Effect.Effect<string, StoreError>
+  readonly input: Stream.Stream<Uint8Array, StoreError>
   /** Whether results go to a terminal, which may be sent colours. */
   readonly colors: boolean
   /** Whether questions can be asked. */
@@ -17,5 +18,8 @@ export interface Service {
   /** Where progress bars are drawn; undefined when standard error is no terminal. */
   readonly screen: NodeJS.WritableStream | undefined
 }
+
+/** What stands for standard input or output where a file is named. */
+export const dash = "-"
 
 export class Streams extends Context.Tag("effect-oci/cli/Streams")<Streams, Service>() {}

@@ -179,7 +179,7 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   ])
 })
 
-interface Wanted extends Options {
+export interface Wanted extends Options {
   /** Which tags, when it is not one image. */
   readonly allTags: TagSelection.Selection | undefined
 }

@@ -7,6 +7,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Program from "../../src/cli/program.ts"
 import * as Session from "../../src/cli/session.ts"
 import * as Streams from "../../src/cli/streams.ts"
@@ -39,7 +40,7 @@ export interface Cli {
   readonly path: (...names: ReadonlyArray<string>) => string
   readonly run: (...args: ReadonlyArray<string>) => Effect.Effect<Outcome>
   /** The same with something on standard input. */
-  readonly feed: (input: string, ...args: ReadonlyArray<string>) => Effect.Effect<Outcome>
+  readonly feed: (input: string | Uint8Array, ...args: ReadonlyArray<string>) => Effect.Effect<Outcome>
 }
 
 export const make = (options: Options = {}): Effect.Effect<Cli, never, Scope.Scope> =>
@@ -49,14 +50,14 @@ export const make = (options: Options = {}): Effect.Effect<Cli, never, Scope.Sco
     const network = Layer.succeed(Session.Network, Layer.succeed(HttpClient.HttpClient, client))
     const environment = ConfigProvider.fromMap(new Map(Object.entries({ HOME: folder, ...options.environment })))
 
-    const feed = (input: string, ...args: ReadonlyArray<string>): Effect.Effect<Outcome> =>
+    const feed = (input: string | Uint8Array, ...args: ReadonlyArray<string>): Effect.Effect<Outcome> =>
       Effect.gen(function* () {
         const out: Array<Uint8Array> = []
         const err: Array<string> = []
         const streams: Streams.Service = {
           out: (content) => Effect.sync(() => void out.push(Buffer.from(content))),
           err: (text) => Effect.sync(() => void err.push(text)),
-          input: Effect.succeed(input),
+          input: Stream.make(typeof input === "string" ? Buffer.from(input) : input),
           colors: false,
           interactive: false,
           screen: undefined

@@ -157,6 +157,7 @@ describe("looking at images", () => {
       const stored = Option.getOrThrow(yield* registry.blob("team/app", layer))
       assert.deepStrictEqual(Buffer.from((yield* run("blob", `${app}@${layer}`)).bytes), Buffer.from(stored))
       const file = path("layer")
+      assert.strictEqual((yield* run("blob", `${app}@${layer}`, "-o", "-")).out, (yield* run("blob", `${app}@${layer}`)).out)
       assert.deepStrictEqual(Cli.json(yield* run("blob", `${app}@${layer}`, "-o", file, "--json")), {
         digest: layer,
         size: stored.length,

@@ -2,6 +2,7 @@ import { PassThrough } from "node:stream"
 import { stripVTControlCharacters } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as ProgressView from "../../src/cli/progress.ts"
 import * as Report from "../../src/cli/report.ts"
 import * as Size from "../../src/cli/size.ts"
@@ -23,7 +24,7 @@ const shown = (isTerminal: boolean, events: ReadonlyArray<Progress.Event>, optio
     const streams: Streams.Service = {
       out: () => Effect.dieMessage("progress is no result"),
       err: (text) => Effect.sync(() => void drawn.push(text)),
-      input: Effect.succeed(""),
+      input: Stream.empty,
       colors: false,
       interactive: false,
       screen: isTerminal ? screen : undefined

@@ -1,4 +1,5 @@
 import { access, readdir, writeFile } from "node:fs/promises"
+import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Cli from "./Cli.ts"
@@ -352,6 +353,29 @@ describe("pull, push, export and import", () => {
       const file = path("at 10:30.tar")
       assert.strictEqual((yield* run("export", `${app}:v1`, file)).code, 0)
       assert.deepInclude(Cli.json(yield* run("import", file, copyOf, "--json")), { target: `${copyOf}:v1`, digest: image.manifest.digest })
+    })
+  )
+
+  it.scoped("an archive goes to standard output, and comes from standard input", () =>
+    Effect.gen(function* () {
+      const { feed, folder, image, path, run } = yield* seeded
+      for (const format of ["oci", "docker"]) {
+        const exported = yield* run("export", "--format", format, `${app}:v1`, "-")
+        assert.strictEqual(exported.code, 0)
+        const file = path("app.tar")
+        yield* Effect.promise(() => writeFile(file, exported.bytes))
+        assert.strictEqual((yield* run("validate", `${format}-archive:${file}`)).code, 0)
+        const target = `${copyOf}-${format}:v1`
+        for (const bytes of [exported.bytes, gzipSync(exported.bytes)]) {
+          assert.strictEqual((yield* feed(bytes, "import", "-", target)).code, 0)
+        }
+        assert.strictEqual((yield* run("config", target)).out, (yield* run("config", `${app}:v1`)).out)
+        if (format === "oci") assert.strictEqual((yield* run("digest", target)).out, `${image.manifest.digest}\n`)
+      }
+      const none = yield* run("export", `${app}:none`, "-")
+      assert.deepStrictEqual([none.code, none.out], [3, ""])
+      assert.strictEqual((yield* feed("no archive", "import", "-", copyOf)).code, 7)
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(folder)), ["app.tar"])
     })
   )
 

@@ -1,6 +1,6 @@
 /** Whatever a server, a user or a file says: parsers give a value or a reason, and never throw. */
 import * as Headers from "@effect/platform/Headers"
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, afterEach, assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -321,5 +321,8 @@ describe("parsers", () => {
       fed += feed(inputs, language, parse)
     })
   }
+  // So much work without a turn keeps the runner waiting for an answer, which it gives up on slow machines.
+  afterEach(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
   afterAll(() => console.log(`fuzz: ${Object.keys(parsers).length} parsers, ${fed} inputs`))
 })

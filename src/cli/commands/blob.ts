@@ -17,6 +17,7 @@ import * as Options from "../options.ts"
 import * as Places from "../places.ts"
 import * as Report from "../report.ts"
 import * as Session from "../session.ts"
+import * as Streams from "../streams.ts"
 import { summaries } from "../summaries.ts"
 import * as UsageError from "../usageError.ts"
 
@@ -49,8 +50,8 @@ const handler = Effect.fnUntraced(function* (text: string, output: Option.Option
   const { digest, name } = yield* splitDigest(text)
   const repository = yield* Places.repository(name)
   const bytes = client.getBlob(repository, digest)
-  if (Option.isNone(output)) return yield* Stream.runForEach(bytes, report.raw)
-  const file = output.value
+  const file = Option.getOrElse(output, () => Streams.dash)
+  if (file === Streams.dash) return yield* Stream.runForEach(bytes, report.raw)
   let size = 0
   yield* writeTo(
     file,
@@ -69,7 +70,7 @@ export const blob = Command.make(
       CliOptions.withAlias("o"),
       CliOptions.withPseudoName("file"),
       CliOptions.optional,
-      CliOptions.withDescription("Write to this file instead of standard output.")
+      CliOptions.withDescription("Write to this file instead of standard output (-).")
     ),
     blob: Args.text({ name: "blob" }).pipe(Args.withDescription("registry/repository@digest"))
   },

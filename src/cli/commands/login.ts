@@ -5,6 +5,7 @@ import * as Prompt from "@effect/cli/Prompt"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Credentials from "../../auth/Credentials.ts"
 import * as Keychain from "../../auth/Keychain.ts"
 import * as RegistryClient from "../../client/RegistryClient.ts"
@@ -33,7 +34,10 @@ const askUsername = Effect.fnUntraced(function* ({ registry, username }: Input) 
 const askPassword = Effect.fnUntraced(function* ({ passwordStdin }: Input) {
   const streams = yield* Streams.Streams
   // The line feed of `echo` is no part of a password.
-  if (passwordStdin) return Redacted.make((yield* streams.input).replace(/\r?\n$/, ""))
+  if (passwordStdin) {
+    const text = yield* Stream.mkString(Stream.decodeText(streams.input))
+    return Redacted.make(text.replace(/\r?\n$/, ""))
+  }
   if (!streams.interactive) return yield* UsageError.fail("login needs --password-stdin where nobody can be asked")
   return yield* Prompt.run(Prompt.hidden({ message: "Password or token" }))
 })
