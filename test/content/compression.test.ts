@@ -153,6 +153,25 @@ describe("gzip and gunzip", () => {
     })
   )
 
+  it.effect("also when it was found out how it is packed", () =>
+    Effect.gen(function* () {
+      for (const head of [gzipSync(archive("x")).subarray(0, 20), hello.subarray(0, 10), archive("plain"), utf8("abc")]) {
+        const failing = Stream.concat(Stream.make(head), Stream.fail("the network"))
+        expect(yield* Effect.flip(bytesOf(decompress(failing)))).toBe("the network")
+      }
+      expect(yield* Effect.flip(bytesOf(decompress(Stream.fail("the network"))))).toBe("the network")
+    })
+  )
+
+  it.effect("the stream is read to its end, whatever follows the content", () =>
+    Effect.gen(function* () {
+      const zeros = Stream.repeatEffect(Effect.as(turn, new Uint8Array(100_000))).pipe(Stream.take(10))
+      const padded = Stream.concat(Stream.make(gzipSync(archive("x"))), zeros)
+      expect((yield* bytesOf(gunzip(padded))).equals(archive("x"))).toBe(true)
+      expect(yield* Effect.flip(bytesOf(gunzip(Stream.concat(padded, Stream.fail("the digest")))))).toBe("the digest")
+    })
+  )
+
   it.effect("who stops reading ends the stream", () =>
     Effect.gen(function* () {
       let ended = 0

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import * as Layer from "../../src/image/Layer.ts"
 import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
+import { turn } from "../support/Eventually.ts"
 import * as Vectors from "../vectors/Vectors.ts"
 import { archive, bytesOf, utf8 } from "./samples.ts"
 
@@ -57,6 +59,21 @@ describe("a layer in a place", () => {
       const error = yield* Effect.flip(Stream.runForEach(layer.uncompressed, count))
       expect(error).toMatchObject({ _tag: "DigestMismatch", actual: diffId })
       expect(seen).toBeLessThan(tar.length)
+    })
+  )
+
+  it.effect("fails when its bytes are others, however little of them belongs to what is packed", () =>
+    Effect.gen(function* () {
+      const descriptor = Descriptor.fromBytes(gzipSync(randomBytes(3_000_000)), MediaType.ociLayerTarGzip)
+      const others = new Uint8Array(descriptor.size)
+      others.set(gzipSync(tar))
+      const pieces = Stream.range(0, 99).pipe(
+        Stream.rechunk(1),
+        Stream.mapEffect((at) => Effect.as(turn, others.subarray((at * others.length) / 100, ((at + 1) * others.length) / 100)))
+      )
+      const source = { fetchBlob: () => Digest.verifyStream(descriptor.digest, descriptor.size)(pieces) }
+      const { uncompressed } = Layer.make(source, descriptor)
+      expect(yield* Effect.flip(bytesOf(uncompressed))).toMatchObject({ _tag: "DigestMismatch", expected: descriptor.digest })
     })
   )
 

@@ -1,7 +1,8 @@
 // Compression of layers: recognised by its first bytes, undone and done as a stream.
 import * as Cause from "effect/Cause"
+import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Sink from "effect/Sink"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as MediaType from "../../model/MediaType.ts"
 import { MalformedContent } from "../../model/RegistryError.ts"
@@ -47,24 +48,30 @@ const beginning = (parts: ReadonlyArray<Uint8Array>): ReadonlyArray<number> => {
   return bytes
 }
 
-const peeked = Sink.fold<Array<Uint8Array>, Uint8Array>(
-  [],
-  (parts) => beginning(parts).length < magicBytes,
-  (parts, bytes) => [...parts, bytes]
-)
+/** What comes first, as much as it takes to tell, or all there is. */
+const first = <E, R>(pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<E>, R>): Effect.Effect<ReadonlyArray<Uint8Array>, E, R> => {
+  const from = (parts: ReadonlyArray<Uint8Array>): Effect.Effect<ReadonlyArray<Uint8Array>, E, R> =>
+    beginning(parts).length === magicBytes
+      ? Effect.succeed(parts)
+      : Effect.matchEffect(pull, {
+          onFailure: Option.match({ onNone: () => Effect.succeed(parts), onSome: (error) => Effect.fail(error) }),
+          onSuccess: (chunk) => from([...parts, ...chunk])
+        })
+  return from([])
+}
 
 /** Unpacks what its first bytes say is compressed and lets through what is not. @internal */
 export const decompress = <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | MalformedContent, R> =>
   Stream.unwrapScoped(
-    Effect.map(Stream.peel(self, peeked), ([parts, rest]): Stream.Stream<Uint8Array, E | MalformedContent, R> => {
-      const whole = Stream.concat(Stream.fromIterable(parts), rest)
-      switch (sniff(beginning(parts))) {
-        case "gzip":
-          return gunzip(whole)
-        case "zstd":
-          return unzstd(whole)
-        case "none":
-          return whole
+    Effect.gen(function* () {
+      const pull = yield* Stream.toPull(self)
+      const parts = yield* first(pull)
+      const whole = Stream.concat(Stream.fromIterable(parts), Stream.repeatEffectChunkOption(pull))
+      const unpacked: Readonly<Record<MediaType.Compression, () => Stream.Stream<Uint8Array, E | MalformedContent, R>>> = {
+        gzip: () => gunzip(whole),
+        zstd: () => unzstd(whole),
+        none: () => whole
       }
+      return unpacked[sniff(beginning(parts))]()
     })
   )

@@ -1,8 +1,8 @@
 // Bytes through something that changes them and that is not made of Effects.
 import * as Cause from "effect/Cause"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Interruption from "../../model/internal/interruption.ts"
@@ -16,9 +16,6 @@ export interface Transform {
   readonly read: () => Promise<Uint8Array | undefined>
   readonly close: () => void
 }
-
-/** The transform takes nothing more; why, its output tells. */
-class Stopped extends Data.TaggedError("Stopped") {}
 
 const ignore = (promise: Promise<unknown>): void => void promise.catch(() => {})
 
@@ -76,7 +73,8 @@ export const fromNode = (node: NodeTransform): Transform => {
 
 /**
  * Sends a stream through a transform, as fast as its output is read. A failure of the stream comes out as it is; one of the transform is
- * what `broken` makes of it.
+ * what `broken` makes of it. The stream is read to its end even if the transform ends before, as that of gzip does when zeros follow: only
+ * then is it known whether the content was right.
  *
  * @internal
  */
@@ -87,15 +85,18 @@ export const through =
       Effect.gen(function* () {
         const transform = yield* Effect.acquireRelease(Effect.sync(open), (_) => Effect.sync(_.close))
         let failure: Cause.Cause<E> | undefined
-        const step = (act: () => Promise<void>) => Effect.tryPromise({ try: act, catch: () => new Stopped() })
-        const feed = Stream.runForEach(self, (bytes) => step(() => transform.write(bytes))).pipe(
-          Effect.zipRight(step(transform.end)),
-          Effect.catchIf(
-            (error) => error instanceof Stopped,
-            () => Effect.void
-          )
+        let stopped = false
+        // It takes nothing more; why, its output tells.
+        const stop = Effect.sync(() => {
+          stopped = true
+        })
+        const give = (act: () => Promise<void>) =>
+          Effect.suspend(() => (stopped ? Effect.void : Effect.orElse(Effect.tryPromise(act), () => stop)))
+        const feed = Effect.zipRight(
+          Stream.runForEach(self, (bytes) => give(() => transform.write(bytes))),
+          give(transform.end)
         )
-        yield* feed.pipe(
+        const feeding = yield* feed.pipe(
           Effect.onExit((exit) =>
             Effect.sync(() => {
               if (Exit.isSuccess(exit)) return
@@ -108,11 +109,17 @@ export const through =
         )
 
         const failed = (error: unknown) => Effect.failCause(Cause.map<E | E2, Option.Option<E | E2>>(failure ?? broken(error), Option.some))
+        // Closed, for one that has ended may never answer a write. One that was closed because the stream failed may end without a word.
+        const ended = Effect.suspend(() => {
+          transform.close()
+          return Effect.zipRight(
+            Fiber.await(feeding),
+            Effect.suspend(() => (failure === undefined ? Effect.fail(Option.none()) : failed(undefined)))
+          )
+        })
         const next = Effect.matchEffect(Effect.tryPromise(transform.read), {
           onFailure: ({ error }): Effect.Effect<never, Option.Option<E | E2>> => failed(error),
-          // A transform that was closed because the stream failed may end without a word.
-          onSuccess: (bytes) =>
-            bytes !== undefined ? Effect.succeed(bytes) : failure === undefined ? Effect.fail(Option.none()) : failed(undefined)
+          onSuccess: (bytes) => (bytes === undefined ? ended : Effect.succeed(bytes))
         })
         return Stream.repeatEffectOption(next)
       })
