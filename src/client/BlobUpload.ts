@@ -41,7 +41,8 @@ import * as Transfer from "./internal/uploadTransfer.ts"
  * - a stream that gives the same bytes each time it is run; it is run again only when a registry has lost more than was kept, half a MiB to 4 MiB
  * - `{ from }`: a stream from an offset on, so that even then only what is missing is read (files)
  * - `{ once }`: a stream that can be run once; it leaves in chunks that are kept until the registry has them, at most two at a time. Where the
- *   plan is `single` or `streamed`, or the registry takes no chunks, it leaves in one request, and a connection that breaks is `UploadFailed`
+ *   plan is `single` or `streamed`, or the registry takes no chunks, or only some of more than 64 MiB, it leaves in one request, and a connection
+ *   that breaks is `UploadFailed`
  *
  * @since 0.1.0
  */
@@ -142,6 +143,7 @@ const provide = <E, R>(source: Source<E, R>, context: Context.Context<R>): Sourc
 const transferOptions = (transport: Transport, settings: HostSettings, options: Options): Transfer.Options => ({
   chunkBytes: options.chunkBytes ?? settings.chunkBytes,
   maxResumes: options.maxResumes ?? transport.retryPolicy.maxResumes,
+  policy: transport.retryPolicy,
   onSession: options.onSession
 })
 

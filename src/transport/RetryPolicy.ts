@@ -32,7 +32,7 @@ export interface Backoff {
 export interface Options {
   /** The waits between attempts, one step for each further attempt. */
   readonly schedule?: Schedule.Schedule<unknown, unknown> | undefined
-  /** Statuses that are worth another attempt. */
+  /** Statuses that are worth another attempt; of content, too, if `PUT` is among the methods. */
   readonly statuses?: Iterable<number> | undefined
   /** Methods that may be sent again. `PATCH` is left to the upload, which asks the registry how far it got. */
   readonly methods?: Iterable<string> | undefined
@@ -40,7 +40,7 @@ export interface Options {
   readonly while?: ((error: TransportError) => boolean) | undefined
   /** The longest `Retry-After` that is waited for; a longer one ends the attempts. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.DurationInput | undefined
-  /** Refusals with `Retry-After` that are waited out besides the schedule's attempts. Default 10. */
+  /** Refusals with `Retry-After` that are waited out besides the schedule's attempts, of an upload in a row without progress. Default 10. */
   readonly maxThrottled?: number | undefined
   /** How often in a row content on its way may break off without one more byte being moved; after each byte it counts anew. Default 5. */
   readonly maxResumes?: number | undefined

@@ -194,6 +194,20 @@ describe("a range that comes short", () => {
     })
   )
 
+  it.effect("fails when the whole came compressed, in which the range lies elsewhere", () =>
+    Effect.gen(function* () {
+      const compressed = { match: blobs, fault: Fault.compose(Fault.gzip, Fault.ignoreRange) }
+      for (const offset of [0, 10]) {
+        const { outcome, received } = yield* part([compressed], offset, 20)
+        assert.deepInclude(failure(outcome), { _tag: "TransportError", reason: "protocol", retryable: false })
+        assert.strictEqual(received.byteLength, 0)
+      }
+      // As storages answer that keep it so.
+      const kept = { match: blobs, fault: Fault.changeHeaders({ "content-encoding": "gzip" }) }
+      assert.deepStrictEqual((yield* part([kept], 10, 20)).received, content.subarray(10, 30))
+    })
+  )
+
   it.effect("fails when no more ever comes", () =>
     Effect.gen(function* () {
       const stuck = Fault.respond(206, { "content-range": "bytes 0-99/200" }, content.subarray(0, 60))

@@ -748,6 +748,21 @@ describe("BlobUpload", () => {
       }).pipe(Effect.provide(Registries.layer()))
     )
 
+    it.effect("keeps no more because the registry wants chunks of any length", () =>
+      Effect.gen(function* () {
+        for (const [length, patches] of [
+          [64 * 1024 * 1024, []],
+          [999_999_999_999, [undefined]]
+        ] as const) {
+          const registry = yield* MemoryRegistry.MemoryRegistry
+          yield* registry.reset
+          yield* Uploads.setRules({ match: { method: "POST" }, fault: Fault.changeHeaders({ "oci-chunk-min-length": `${length}` }) })
+          expect((yield* putStream(onceOnly(content), { chunkBytes: 20 })).descriptor).toEqual(blob)
+          expect((yield* Uploads.requests("PATCH")).map(({ headers }) => headers["content-length"])).toEqual(patches)
+        }
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
     it.effect("in pieces of any size", () =>
       Effect.gen(function* () {
         const large = bytesOf(400_000)

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
@@ -190,6 +191,30 @@ describe("uploads that break off", () => {
         expect(error._tag).toBe("TooManyRequests")
         expect(yield* openUploads).toBe(0)
       }).pipe(Effect.provide(Registries.layer()))
+    )
+
+    it.effect("are waited out as long and as often as the policy says", () =>
+      Effect.gen(function* () {
+        yield* Uploads.setRules({ match: { method: "PUT", count: 3 }, fault: Fault.tooManyRequests(400) })
+        yield* whileTimePasses(put(content), "60 seconds")
+        yield* reset
+        yield* Uploads.setRules({ match: { method: "PUT", count: 4 }, fault: Fault.tooManyRequests(400) })
+        expect((yield* Effect.flip(whileTimePasses(put(content), "60 seconds")))._tag).toBe("TooManyRequests")
+      }).pipe(Effect.provide(Registries.layer({ retry: { maxRetryAfter: "10 minutes", maxThrottled: 3, maxResumes: 1 } })))
+    )
+
+    it.effect("end an upload whose policy sends nothing again", () =>
+      Effect.gen(function* () {
+        for (const fault of [Fault.tooManyRequests(1), Fault.respond(503)]) {
+          yield* reset
+          yield* Uploads.setRules({ match: { method: "PUT", count: 1 }, fault })
+          yield* Effect.flip(whileTimePasses(put(content)))
+        }
+        yield* reset
+        yield* Uploads.setRules({ match: { method: "PUT", count: 1 }, fault: Fault.cutRequestAt(50) })
+        yield* whileTimePasses(put(content))
+        expect(yield* holds(content)).toBe(true)
+      }).pipe(Effect.provide(Registries.layer({ retry: { schedule: Schedule.stop, statuses: [], methods: [], maxThrottled: 0 } })))
     )
 
     it.effect("the registry is away for a while, for the status too", () =>

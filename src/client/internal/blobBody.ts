@@ -39,7 +39,7 @@ export interface Opened {
   readonly etag: string | undefined
 }
 
-const broken = (response: Response, detail: string) =>
+const broken = (response: Response, detail: string, retryable = true) =>
   new TransportError({
     registry: response.context.registry,
     repository: response.context.repository,
@@ -48,8 +48,19 @@ const broken = (response: Response, detail: string) =>
     url: response.context.url.replace(/[?#].*$/, ""),
     reason: "protocol",
     detail,
-    retryable: true
+    retryable
   })
+
+/**
+ * Fails for an answer in which places are not those of the blob: the whole, compressed on its way. Of a part (206), the coding belongs to what
+ * is stored, as at some storages. A digest would tell; a range has none.
+ *
+ * @internal
+ */
+export const requirePlaces = (response: Response): Effect.Effect<void, TransportError> =>
+  response.status === 200 && response.contentEncoding !== undefined
+    ? broken(response, `the answer is compressed (Content-Encoding: ${response.contentEncoding})`, false)
+    : Effect.void
 
 const isRanged = ({ ranges, offset, end }: Wanted): boolean => ranges && (offset > 0 || end !== undefined)
 

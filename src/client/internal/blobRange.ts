@@ -43,7 +43,7 @@ export const stream = (
         isOpen = false
         return Effect.flatMap(BlobBody.ask(scope, place, path, wanted), (response) => {
           answered = response
-          return Effect.map(BlobBody.read(scope, response, wanted), (body) => {
+          return Effect.map(Effect.zipRight(BlobBody.requirePlaces(response), BlobBody.read(scope, response, wanted)), (body) => {
             isOpen = true
             opened = body
             sizeBytes = body.sizeBytes ?? sizeBytes
@@ -73,7 +73,7 @@ export const stream = (
     }
 
     const goesOn = (error: GetBlobError): boolean =>
-      error._tag === "TransportError" ||
+      (error._tag === "TransportError" && error.retryable) ||
       error._tag === "SizeMismatch" ||
       (opened !== undefined && (BlobBody.refusesRange(error) || BlobBody.refusesForNow(error)))
 

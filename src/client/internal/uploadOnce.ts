@@ -30,7 +30,8 @@ export interface Options {
 
 /**
  * Uploads a stream that can be run once. It leaves in chunks, hashed on the way and each kept in memory until the registry has it: at most
- * one that is sent and one that is read. Where chunks are refused or not wanted, it leaves as one stream, which cannot be gone on with.
+ * one that is sent and one that is read. Where chunks are refused or not wanted, or would be too long to be kept, it leaves as one stream,
+ * which cannot be gone on with.
  *
  * @internal
  */
@@ -76,6 +77,7 @@ export const upload = <E>(
       })
     }
 
+    if (!transfer.canKeep()) transfer.choose(["streamed"])
     if (transfer.plan() === "streamed") return yield* stream([])
     const first = yield* reader.next
     const second = yield* reader.next

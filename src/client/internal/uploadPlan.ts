@@ -57,6 +57,9 @@ export const plansForOnce = (wanted: UploadPlan, learned: Memory, registry: stri
 /** GHCR takes no `PATCH` with `Content-Range` above this size, and few front proxies refuse it. */
 const smallChunkBytes = 4 * 1024 * 1024
 
+/** What is kept of content that can be read once, because a registry takes no smaller chunks; no registry is known to want that much. */
+const largestMinChunkBytes = 64 * 1024 * 1024
+
 /** Smaller chunks than this are not worth a request. */
 const smallestChunkBytes = 64 * 1024
 
@@ -80,6 +83,9 @@ export const chunkBytesFor = (wantedBytes: number, learned: Memory, registry: st
   }
   return chunkBytes
 }
+
+/** Whether chunks of content that can be read once are short enough to be kept. @internal */
+export const canKeep = (minChunkBytes: number): boolean => minChunkBytes <= largestMinChunkBytes
 
 /** The length of the next chunk: one that leaves no chunk shorter than the registry's minimum behind it. @internal */
 export const pieceLength = (leftBytes: number, chunkBytes: number, minChunkBytes: number): number => {
@@ -108,12 +114,14 @@ export const nextOffset = (
 /** Refusals that ask for another way of sending rather than for another try. */
 const refusesPlan: ReadonlySet<number> = new Set([400, 404, 405, 411, 413, 415, 416, 501])
 
-/** Refusals that may pass, or after which the registry can be asked how far it got. */
-const passing: ReadonlySet<number> = new Set([404, 408, 416, 429, 499, 500, 502, 503, 504, 522])
+/** Refusals after which the registry can be asked how far it got. */
+const misplaced: ReadonlySet<number> = new Set([404, 416])
 
 /** A refusal of content. @internal */
 export interface Refusal {
   readonly status: number
+  /** Whether the retry policy takes it for one that may pass. */
+  readonly passing: boolean
   /** The digest did not match. */
   readonly digestInvalid: boolean
   readonly plan: Plan
@@ -169,6 +177,6 @@ export const verdict = (refusal: Refusal): Verdict => {
   if (refusal.digestInvalid) return verdictOnDigest(refusal, other)
   const gone = status === 404 && fruitless === 0
   if (first && refusesPlan.has(status) && !gone && other !== undefined) return { _tag: "plan", plan: other }
-  if (passing.has(status)) return { _tag: "on" }
+  if (refusal.passing || misplaced.has(status)) return { _tag: "on" }
   return { _tag: resumed && refusesPlan.has(status) ? "anew" : "up" }
 }

@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Digest from "../../model/Digest.ts"
 import type { SizeMismatch } from "../../model/RegistryError.ts"
+import type * as RetryPolicy from "../../transport/RetryPolicy.ts"
 import { waitAfter } from "./backoff.ts"
 import { existsForUpload } from "./blobExists.ts"
 import type { PutBlobError } from "./errors.ts"
@@ -16,6 +17,7 @@ import * as Slot from "./uploadSlot.ts"
 export interface Options {
   readonly chunkBytes: number
   readonly maxResumes: number
+  readonly policy: Pick<RetryPolicy.Service, "maxRetryAfter" | "maxThrottled" | "retriesStatus">
   readonly onSession?: ((session: { readonly location: string; readonly offset: number }) => void) | undefined
 }
 
@@ -45,6 +47,8 @@ export interface Transfer {
   readonly offset: () => number
   /** How long a chunk is. */
   readonly chunkBytes: () => number
+  /** Whether chunks can be kept until they are stored. */
+  readonly canKeep: () => boolean
   readonly start: Effect.Effect<void, PutBlobError>
   /** Asks how far the session in the slot is, one of an earlier upload; true when the registry turns out to have the blob. */
   readonly resume: (sizeBytes: number, digest: Digest.Digest) => Effect.Effect<boolean, PutBlobError>
@@ -57,19 +61,13 @@ export interface Transfer {
   readonly pour: <E>(content: Content.Unmeasured<E>) => Effect.Effect<void, PutBlobError | E>
 }
 
-const longestWait = Duration.minutes(5)
-
 /**
  * What a registry may take to notice that a connection broke, and to store what came by it: asked before that, it tells of less than it has,
  * and refuses what is sent again.
  */
 const settling = Duration.millis(100)
 
-/** The wait before content is sent again: at least what the registry asked for. */
-const waitFor = (fruitless: number, retryAfter: Duration.Duration): Effect.Effect<void> => {
-  const wait = Duration.max(waitAfter(fruitless), retryAfter)
-  return Duration.equals(wait, Duration.zero) ? Effect.void : Effect.sleep(wait)
-}
+const pause = (wait: Duration.Duration): Effect.Effect<void> => (Duration.equals(wait, Duration.zero) ? Effect.void : Effect.sleep(wait))
 
 const fromStart = ({ start, replayable }: Content.Content<unknown>): boolean => replayable && start === 0
 
@@ -98,7 +96,7 @@ const ask = (slot: Slot.Slot, session: Session.Session) => {
 /** @internal */
 export const make = (place: Session.Place, algorithm: string, learned: UploadPlans.Memory, options: Options): Transfer => {
   const { registry } = place.repository
-  const { maxResumes } = options
+  const { maxResumes, policy } = options
   let plans: ReadonlyArray<UploadPlans.Plan> = ["single"]
   const refusedPlans = new Set<UploadPlans.Plan>()
   let chunkBytes = UploadPlans.chunkBytesFor(options.chunkBytes, learned, registry)
@@ -108,6 +106,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   let resumed = false
   let furthest = 0
   let fruitless = 0
+  let throttled = 0
   let lastFailure = ""
 
   const moveTo = (session: Session.Session) => {
@@ -115,6 +114,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
     if (session.offset > furthest) {
       furthest = session.offset
       fruitless = 0
+      throttled = 0
     }
     options.onSession?.({ location: session.location, offset: session.offset })
   }
@@ -162,23 +162,35 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
     return false
   })
 
-  /** After a failure: waits, and `recovery` says how to go on. Failures in a row without progress are counted. */
+  /** How long to wait after a failure: as the registry asks, else the longer the more there were. Both are counted, in a row without progress. */
+  const waitFor = (retryAfter: Duration.Duration | undefined, least: Duration.Duration): Option.Option<Duration.Duration> => {
+    if (retryAfter !== undefined && Duration.greaterThan(retryAfter, Duration.zero)) {
+      throttled++
+      return throttled > policy.maxThrottled || Duration.greaterThan(retryAfter, policy.maxRetryAfter)
+        ? Option.none()
+        : Option.some(retryAfter)
+    }
+    fruitless++
+    return fruitless > maxResumes ? Option.none() : Option.some(Duration.max(waitAfter(fruitless), least))
+  }
+
+  /** After a failure: waits, and `recovery` says how to go on. */
   const again = (
     error: PutBlobError,
     retryAfter: Duration.Duration | undefined,
-    recovery: Effect.Effect<boolean, PutBlobError>
+    recovery: Effect.Effect<boolean, PutBlobError>,
+    least = Duration.zero
   ): Effect.Effect<boolean, PutBlobError> =>
     Effect.suspend(() => {
-      fruitless++
       lastFailure = error.message
-      const asked = retryAfter ?? Duration.zero
-      if (fruitless > maxResumes || Duration.greaterThan(asked, longestWait)) return Effect.fail(error)
+      const wait = waitFor(retryAfter, least)
+      if (Option.isNone(wait)) return Effect.fail(error)
       const recovering = Effect.catchTags(recovery, {
         TransportError: (failure) => again(failure, undefined, recovery),
         Unavailable: (failure) => again(failure, failure.retryAfter, recovery),
         TooManyRequests: (failure) => again(failure, failure.retryAfter, recovery)
       })
-      return Effect.zipRight(waitFor(fruitless, asked), recovering)
+      return Effect.zipRight(pause(wait.value), recovering)
     })
 
   const refused = Effect.fnUntraced(function* (part: Part<unknown>, refusal: Session.Refused, length: number) {
@@ -186,6 +198,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
     if (!part.content.replayable) return yield* error
     const verdict = UploadPlans.verdict({
       status,
+      passing: policy.retriesStatus("PUT", status),
       digestInvalid: error._tag === "DigestInvalid",
       plan: plan(),
       otherPlans: plans.slice(1),
@@ -222,7 +235,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
   })
 
   const broke = (part: Part<unknown>, error: PutBlobError): Effect.Effect<boolean, PutBlobError> =>
-    error._tag === "TransportError" ? again(error, settling, recover(part, undefined)) : Effect.fail(error)
+    error._tag === "TransportError" ? again(error, undefined, recover(part, undefined), settling) : Effect.fail(error)
 
   const notOpen = () => failed("no upload is open")
 
@@ -308,6 +321,7 @@ export const make = (place: Session.Place, algorithm: string, learned: UploadPla
     plan,
     offset,
     chunkBytes: currentChunkBytes,
+    canKeep: () => UploadPlans.canKeep(slot.current()?.minChunkBytes ?? 0),
     resume,
     send,
     pour
