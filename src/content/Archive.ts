@@ -42,7 +42,11 @@ export type ReadError = LocalError
 export type WriteError = LocalError | UnsupportedManifest
 
 /** @since 0.1.0 */
-export interface ReadArchive extends ContentStore.Source<ReadError>, ContentStore.Tags<ReadError>, ContentStore.Referrers<ReadError> {
+export interface ReadArchive
+  extends ContentStore.Source<ReadError>,
+    ContentStore.ResolvesBlobs<ReadError>,
+    ContentStore.Tags<ReadError>,
+    ContentStore.Referrers<ReadError> {
   readonly format: Format
   /** What the archive lists, tags among the annotations. */
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, ReadError>

@@ -11,6 +11,7 @@ import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type * as BlobUpload from "../client/BlobUpload.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
+import type * as Digest from "../model/Digest.ts"
 import type * as Manifest from "../model/Manifest.ts"
 
 /** What every place has: a name for people, such as `ghcr.io/acme/app` or `oci:./images`. @since 0.1.0 */
@@ -88,6 +89,11 @@ export interface Referrers<E> extends Place {
   ) => Stream.Stream<Descriptor.Descriptor, E>
 }
 
+/** Tells what blob a digest stands for, as Docker schema 1 names its layers, without their sizes. @since 0.1.0 */
+export interface ResolvesBlobs<E> extends Place {
+  readonly resolveBlob: (digest: Digest.Digest) => Effect.Effect<Descriptor.Descriptor, E>
+}
+
 /** Lets content go. @since 0.1.0 */
 export interface Deletes<E> extends Place {
   /** Takes a tag away and leaves the manifest. */
@@ -121,6 +127,9 @@ export const hasTags = <P extends Place, E = unknown>(place: P): place is P & Ta
 
 /** @since 0.1.0 */
 export const hasReferrers = <P extends Place, E = unknown>(place: P): place is P & Referrers<E> => "referrers" in place
+
+/** @since 0.1.0 */
+export const hasResolveBlob = <P extends Place, E = unknown>(place: P): place is P & ResolvesBlobs<E> => "resolveBlob" in place
 
 /** @since 0.1.0 */
 export const hasDeletes = <P extends Place, E = unknown>(place: P): place is P & Deletes<E> => "untag" in place && "delete" in place

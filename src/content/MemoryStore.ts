@@ -21,6 +21,7 @@ export type MemoryError = LocalError
 export interface MemoryStore
   extends ContentStore.Source<MemoryError>,
     ContentStore.Target<MemoryError>,
+    ContentStore.ResolvesBlobs<MemoryError>,
     ContentStore.Tags<MemoryError>,
     ContentStore.Referrers<MemoryError>,
     ContentStore.Deletes<MemoryError> {}

@@ -50,6 +50,7 @@ export interface Removed {
 export interface OciLayout
   extends ContentStore.Source<LayoutError>,
     ContentStore.Target<LayoutError>,
+    ContentStore.ResolvesBlobs<LayoutError>,
     ContentStore.Tags<LayoutError>,
     ContentStore.Referrers<LayoutError>,
     ContentStore.Deletes<LayoutError> {

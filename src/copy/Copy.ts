@@ -16,11 +16,12 @@ import type * as Stream from "effect/Stream"
 import * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Interruption from "../model/internal/interruption.ts"
-import * as Manifest from "../model/Manifest.ts"
+import type * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
-import * as Platform from "../model/Platform.ts"
-import { type LimitExceeded, UnsupportedManifest } from "../model/RegistryError.ts"
+import type * as Platform from "../model/Platform.ts"
+import type { LimitExceeded, UnsupportedManifest } from "../model/RegistryError.ts"
 import * as Graph from "./Graph.ts"
+import * as Choice from "./internal/choice.ts"
 import * as Companions from "./internal/companions.ts"
 import * as FanOut from "./internal/fanOut.ts"
 import * as Mover from "./internal/mover.ts"
@@ -170,11 +171,25 @@ const jobsOf = (options: Options): number => Math.max(1, options.jobs ?? default
 const runOf = <E>(options: Options): Run.Run<E> =>
   Run.make({ jobs: jobsOf(options), listener: options.onProgress, nondistributable: options.nondistributable ?? false })
 
-const tagsOf = (reference: string, options: Options): ReadonlyArray<string> => options.tags ?? (reference.includes(":") ? [] : [reference])
+const tagsOf = (reference: string, options: Options): ReadonlyArray<string> => options.tags ?? (isDigest(reference) ? [] : [reference])
 
 /** Whether the tags of the target do not say that all is there. */
-const looksDeeper = ({ digestTags, force, platforms, referrers }: Options): boolean =>
-  force === true || platforms !== undefined || referrers === true || digestTags === true
+const looksDeeper = ({ digestTags, force, nondistributable, platforms, referrers }: Options): boolean =>
+  force === true || nondistributable === true || platforms !== undefined || referrers === true || digestTags === true
+
+/**
+ * Which manifests that the target has need not be looked into. One that is there may have come without layers meant to be fetched elsewhere,
+ * and of an index it may be wanted what belongs to its manifests.
+ */
+const skipOf = <E>(
+  { digestTags, force, nondistributable, referrers }: Options,
+  exists: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, E>
+) => {
+  if (force === true || nondistributable === true) return undefined
+  const companions = referrers === true || digestTags === true
+  return (descriptor: Descriptor.Descriptor) =>
+    companions && MediaType.isIndex(descriptor.mediaType) ? Effect.succeed(false) : exists(descriptor)
+}
 
 const digestOf = <E>(source: ContentStore.Source<E>, reference: string): Effect.Effect<string, E> =>
   isDigest(reference) ? Effect.succeed(reference) : Effect.map(source.resolve(reference), ({ digest }) => digest)
@@ -205,9 +220,9 @@ const copyIn = <E1, E2>(
     const left = shallow ? yield* Standing.lacking(target, standing, manifest, isDigest(reference)) : Option.none()
     if (Option.isSome(left) && left.value.length === 0) return resultOf(run, manifest.descriptor, true)
 
-    const { root, select } = yield* chosen(source, manifest, options.platforms)
+    const { root, select } = yield* Choice.choose(source, manifest, options.platforms)
     const mover = Mover.make(run, source, target)
-    const skip = options.force === true ? undefined : (descriptor: Descriptor.Descriptor) => target.exists(descriptor)
+    const skip = skipOf(options, target.exists)
     const load = (known: typeof skip) => Graph.load(source, root, { select, skip: known })
     const moved = (loading: ReturnType<typeof load>) => Effect.tap(loading, (node) => mover.move(node, tags))
     const leaf: Graph.Node = { descriptor: root.descriptor, manifest: root, blobs: [], children: [] }
@@ -218,7 +233,7 @@ const copyIn = <E1, E2>(
     // The target may have said of a manifest that it is there, and have lost what it names.
     const mayBeMissing = (error: unknown) => skip !== undefined && Mover.isMissingContent(error)
     const node = yield* Effect.catchIf(first, mayBeMissing, () => moved(load(undefined)))
-    yield* Companions.move(mover, source, node, options)
+    yield* Companions.move(mover, source, node, options, select)
     return resultOf(run, root.descriptor, false)
   }).pipe(Effect.scoped, Interruption.lasting)
 
@@ -295,12 +310,12 @@ const moveAll = <E1, E2>(
   options: Options
 ): Effect.Effect<Descriptor.Descriptor, E1 | CopyError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { root, select } = yield* chosen(source, manifest, options.platforms)
+    const { root, select } = yield* Choice.choose(source, manifest, options.platforms)
     const tags = new Map(ends.map((end) => [end.lane, end.tags]))
     const mover = FanOut.make<E1 | E2>(run, source, [...tags.keys()], yield* Effect.scope)
-    const node = yield* Graph.load(source, root, { select, skip: options.force === true ? undefined : mover.held })
+    const node = yield* Graph.load(source, root, { select, skip: skipOf(options, mover.held) })
     yield* mover.moveTo(node, (lane) => tags.get(lane) ?? [])
-    yield* Companions.move(mover, source, node, options)
+    yield* Companions.move(mover, source, node, options, select)
     return root.descriptor
   })
 
@@ -309,40 +324,3 @@ const resultOf = <E>(run: Run.Run<E>, descriptor: Descriptor.Descriptor, unchang
   unchanged,
   ...run.tally
 })
-
-interface Chosen {
-  readonly root: Manifest.Manifest
-  readonly select: ((entry: Descriptor.Descriptor) => boolean) | undefined
-}
-
-const chosen = <E>(
-  source: ContentStore.Source<E>,
-  manifest: Manifest.Manifest,
-  platforms: Platforms | undefined
-): Effect.Effect<Chosen, E | UnsupportedManifest> =>
-  Effect.gen(function* () {
-    if (platforms === undefined || !Manifest.isImageIndex(manifest)) return { root: manifest, select: undefined }
-    const find = (platform: Platform.Platform) =>
-      Option.match(Platform.choose(manifest.manifests, platform, "normalized"), {
-        onSome: Effect.succeed,
-        onNone: () =>
-          new UnsupportedManifest({
-            repository: source.label,
-            operation: "copy",
-            mediaType: manifest.mediaType,
-            reason: `it has nothing for ${Platform.format(platform)}`
-          })
-      })
-    if ("only" in platforms) {
-      const root = yield* source.fetchManifest(yield* find(platforms.only))
-      return yield* chosen(source, root, platforms)
-    }
-    const entries = yield* Effect.forEach("strip" in platforms ? platforms.strip : platforms.sparse, find)
-    const digests = new Set(entries.map(({ digest }) => digest))
-    const select = (entry: Descriptor.Descriptor) => digests.has(entry.digest)
-    if ("sparse" in platforms) return { root: manifest, select: (entry) => select(entry) || !manifest.manifests.includes(entry) }
-    const { annotations, subject, artifactType } = manifest
-    const mediaType = manifest.mediaType === MediaType.dockerManifestList ? MediaType.dockerManifestList : MediaType.ociImageIndex
-    const stripped = Manifest.imageIndex({ mediaType, annotations, subject, artifactType, manifests: manifest.manifests.filter(select) })
-    return { root: stripped, select: undefined }
-  })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type * as ContentStore from "../content/ContentStore.ts"
+import * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
@@ -44,6 +44,17 @@ interface Found extends Omit<Node, "children"> {
   readonly manifests: ReadonlyArray<Descriptor.Descriptor>
 }
 
+/** Docker schema 1 names its layers without their sizes. */
+const successorsOf = <E>(
+  source: ContentStore.Place,
+  manifest: Manifest.Manifest
+): Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, E> =>
+  manifest._tag === "Schema1Manifest" && ContentStore.hasResolveBlob<ContentStore.Place, E>(source)
+    ? Effect.forEach(new Set(manifest.layerDigests), (digest) =>
+        Effect.map(source.resolveBlob(digest), (blob) => ({ ...blob, mediaType: MediaType.dockerLayerTarGzip }))
+      )
+    : Effect.succeed(Manifest.successors(manifest))
+
 /**
  * Looks behind a manifest that is at hand. Each manifest is fetched once and has one node, which is a child of every index that names it.
  *
@@ -77,7 +88,7 @@ export const load = <E, E2 = never>(
       depth: number
     ): Effect.Effect<Found, E | E2 | LimitExceeded> =>
       Effect.gen(function* () {
-        const successors = Manifest.successors(manifest)
+        const successors = yield* successorsOf<E>(source, manifest)
         const followed = Manifest.isImageIndex(manifest) ? successors.filter((entry) => options.select?.(entry) ?? true) : successors
         const blobs = followed.filter(({ mediaType }) => !MediaType.isManifest(mediaType))
         const manifests = followed.filter(({ mediaType }) => MediaType.isManifest(mediaType))

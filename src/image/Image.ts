@@ -244,13 +244,22 @@ export const build = <E, R>(draft: Draft<Layer.Blob<E, R>>): Either.Either<Built
     platform: ImageConfig.platform(draft.config)
   }))
 
-/** An image of some place as it is, to be pushed somewhere else. @since 0.1.0 */
-export const built = <E>(image: Image<E>): Built<E | ConfigError> => {
-  const mounts = mountsOf(image)
-  const layers = image.layers.map(({ descriptor, compressed }) => ({ descriptor, content: compressed, mounts }))
-  const config = { descriptor: image.manifest.config, content: Stream.fromEffect(image.configBytes), mounts }
-  return { manifest: image.manifest, blobs: [...layers, config], platform: Option.getOrUndefined(image.platform) }
-}
+/** What an image is for: said by the index it came out of, else by its config. An artifact says nothing. */
+const platformOf = <E>({ configBytes, manifest, platform }: Image<E>): Effect.Effect<Platform.Platform | undefined, E | ConfigError> =>
+  Option.isSome(platform) || !MediaType.isConfig(manifest.config.mediaType)
+    ? Effect.succeed(Option.getOrUndefined(platform))
+    : Effect.map(configBytes, (bytes) =>
+        Option.getOrUndefined(Option.flatMapNullable(Either.getRight(ImageConfig.decode(bytes)), ImageConfig.platform))
+      )
+
+/** An image of some place as it is, to be pushed somewhere else. Its config is read when no index has said what it is for. @since 0.1.0 */
+export const built = <E>(image: Image<E>): Effect.Effect<Built<E | ConfigError>, E | ConfigError> =>
+  Effect.map(platformOf(image), (platform) => {
+    const mounts = mountsOf(image)
+    const layers = image.layers.map(({ descriptor, compressed }) => ({ descriptor, content: compressed, mounts }))
+    const config = { descriptor: image.manifest.config, content: Stream.fromEffect(image.configBytes), mounts }
+    return { manifest: image.manifest, blobs: [...layers, config], platform }
+  })
 
 /**
  * - `tags`: what it is called; without any it can be had by digest alone

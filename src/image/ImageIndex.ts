@@ -217,7 +217,7 @@ export const push = <E, E2, R>(
   Effect.gen(function* () {
     const manifest = yield* build(draft)
     const tags = options.tags ?? []
-    if (yield* Pushing.isCurrent(target, manifest, tags)) return manifest
+    if (yield* Pushing.isCurrent(target, manifest, options)) return manifest
     yield* Effect.forEach(draft.images, (image) => Pushing.push(target, image, { ...options, tags: [] }), { discard: true })
     yield* target.pushManifest(manifest, { tags })
     return manifest

@@ -92,8 +92,12 @@ describe("push", () => {
       const manifest = yield* Artifact.push(recording, packed({ blobs: [foreign, foreign] }), { tags: ["v1"] })
       expect(pushed).toEqual([MediaType.dockerForeignLayerTarGzip, MediaType.ociEmpty, `${MediaType.ociImageManifest} v1`])
       expect((yield* store.fetchManifest("v1")).digest).toBe(manifest.digest)
+      // A copy may have left such layers out, so that the tag does not say that they are there.
       yield* Artifact.push(recording, packed({ blobs: [foreign, foreign] }), { tags: ["v1"] })
-      expect(pushed.length).toBe(3)
+      expect(pushed.slice(3)).toEqual(pushed.slice(0, 3))
+      yield* Artifact.push(recording, packed({ blobs: [Artifact.fromText("x")] }), { tags: ["v2"] })
+      yield* Artifact.push(recording, packed({ blobs: [Artifact.fromText("x")] }), { tags: ["v2"] })
+      expect(pushed.length).toBe(9)
     })
   )
 

@@ -358,7 +358,7 @@ describe("push", () => {
     Effect.gen(function* () {
       const { store, images } = yield* multi
       const target = yield* MemoryStore.make()
-      const manifest = yield* Image.push(target, Image.built(yield* Image.fetch(store, "multi")), { tags: ["copy"] })
+      const manifest = yield* Image.push(target, yield* Image.built(yield* Image.fetch(store, "multi")), { tags: ["copy"] })
       expect(manifest.digest).toBe(images.amd64.manifest.digest)
       expect((yield* (yield* Image.fetch(target, "copy")).config).architecture).toBe("amd64")
     })

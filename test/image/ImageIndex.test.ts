@@ -85,6 +85,16 @@ describe("build", () => {
     expect(built(ImageIndex.empty({ format: "docker" })).mediaType).toBe(MediaType.dockerManifestList)
   })
 
+  it.effect("an index of images out of a place, for what their configs say", () =>
+    Effect.gen(function* () {
+      const store = yield* MemoryStore.make()
+      yield* Image.push(store, amd64, { tags: ["amd64"] })
+      yield* Image.push(store, arm64, { tags: ["arm64"] })
+      const images = yield* Effect.forEach(["amd64", "arm64"], (tag) => Effect.flatMap(Image.fetch(store, tag), Image.built))
+      expect(built(ImageIndex.fromImages(images)).bytes).toEqual(built(ImageIndex.fromImages([amd64, arm64])).bytes)
+    })
+  )
+
   it("an entry takes the place of one with its digest", () => {
     const draft = ImageIndex.fromImages([amd64, arm64])
     const replaced = ImageIndex.add(draft, amd64, { platform: { ...linux("amd64"), variant: "v2" }, annotations: { a: "b" } })

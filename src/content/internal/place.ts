@@ -2,9 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type * as Descriptor from "../../model/Descriptor.ts"
+import * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
 import * as Manifest from "../../model/Manifest.ts"
+import * as MediaType from "../../model/MediaType.ts"
 import { LimitExceeded, SizeMismatch } from "../../model/RegistryError.ts"
 import type * as ContentStore from "../ContentStore.ts"
 import { collect, counted, toStream } from "./blobBytes.ts"
@@ -17,7 +18,11 @@ import type { Reading, Removing, Writing } from "./storage.ts"
 export const manifestLimitBytes = 4 * 1024 * 1024
 
 /** @internal */
-export interface Reader extends ContentStore.Source<LocalError>, ContentStore.Tags<LocalError>, ContentStore.Referrers<LocalError> {
+export interface Reader
+  extends ContentStore.Source<LocalError>,
+    ContentStore.ResolvesBlobs<LocalError>,
+    ContentStore.Tags<LocalError>,
+    ContentStore.Referrers<LocalError> {
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, LocalError>
   readonly main: Effect.Effect<Descriptor.Descriptor, LocalError>
 }
@@ -110,6 +115,14 @@ export const reader = (storage: Reading, find: Find = findTag): Reader => {
     resolve,
     fetchManifest,
     exists: (descriptor) => hasSize(storage, descriptor),
+    resolveBlob: (digest) =>
+      Effect.flatMap(
+        storage.sizeOf(digest),
+        Option.match({
+          onNone: () => missing(label, "resolveBlob", digest),
+          onSome: (size) => Effect.succeed(Descriptor.make({ mediaType: MediaType.octetStream, digest, size }))
+        })
+      ),
     fetchBlob: (descriptor) =>
       Digest.verifyStream(descriptor.digest, descriptor.size, { operation: "fetchBlob" })(storage.read(descriptor.digest)),
     tags: Stream.unwrap(Effect.map(storage.index, (index) => Stream.fromIterable(Index.tags(index)))),

@@ -1,5 +1,7 @@
 // What belongs to a copied manifest without being named by it.
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as ContentStore from "../../content/ContentStore.ts"
 import * as Referrers from "../../image/Referrers.ts"
@@ -8,13 +10,18 @@ import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import type { LimitExceeded } from "../../model/RegistryError.ts"
 import * as Graph from "../Graph.ts"
+import type * as Choice from "./choice.ts"
 import type { Mover } from "./mover.ts"
 
-/** The manifests of a graph and those they name, which may have been in place and so have no node. */
-const manifestsOf = (node: Graph.Node): ReadonlyArray<Descriptor.Descriptor> =>
+/** The manifests of a graph and those they name, which may have been in place and so have no node; without those that are not copied. */
+const manifestsOf = (node: Graph.Node, select: Choice.Chosen["select"]): ReadonlyArray<Descriptor.Descriptor> =>
   Graph.postOrder(node)
-    .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest)])
+    .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest).filter((entry) => select?.(entry) ?? true)])
     .filter(({ mediaType }) => MediaType.isManifest(mediaType))
+
+const isMissing = (error: unknown): boolean =>
+  Predicate.isTagged(error, "ManifestUnknown") ||
+  (Predicate.isTagged(error, "StoreError") && Predicate.hasProperty(error, "missing") && error.missing === true)
 
 /** What refers to these manifests, and what refers to that, each once. */
 const moveReferrers = <E1, E2>(
@@ -30,7 +37,10 @@ const moveReferrers = <E1, E2>(
       seen.add(subject.digest)
       return Stream.runForEach(source.referrers(subject), (referrer) =>
         Effect.gen(function* () {
-          const node = yield* Graph.load(source, yield* source.fetchManifest(referrer))
+          // A list may name what is not there any more.
+          const manifest = yield* Effect.catchIf(Effect.asSome(source.fetchManifest(referrer)), isMissing, () => Effect.succeedNone)
+          if (Option.isNone(manifest)) return
+          const node = yield* Graph.load(source, manifest.value)
           yield* mover.move(node, [])
           yield* follow(node.descriptor)
         })
@@ -61,10 +71,11 @@ export const move = <E1, E2>(
   mover: Mover<E1 | E2>,
   source: ContentStore.Source<E1>,
   node: Graph.Node,
-  wanted: { readonly referrers?: boolean | undefined; readonly digestTags?: boolean | undefined }
+  wanted: { readonly referrers?: boolean | undefined; readonly digestTags?: boolean | undefined },
+  select: Choice.Chosen["select"]
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> =>
   Effect.gen(function* () {
-    const subjects = manifestsOf(node)
+    const subjects = manifestsOf(node, select)
     if (wanted.referrers === true) yield* moveReferrers(mover, source, subjects)
     if (wanted.digestTags === true) yield* moveDigestTags(mover, source, subjects)
   })

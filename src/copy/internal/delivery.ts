@@ -7,7 +7,7 @@ import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Ending from "../../model/internal/ending.ts"
 import type * as Manifest from "../../model/Manifest.ts"
 import type * as Progress from "../Progress.ts"
-import { locationKey, type Run } from "./run.ts"
+import { locationKey, nameOf, type Run } from "./run.ts"
 
 /**
  * Gives content to a target: told to the listener, counted, and remembered for mounts. Who may do so when is the caller's.
@@ -33,7 +33,7 @@ export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: Con
   const reporter = (descriptor: Descriptor.Descriptor) => {
     const { listener } = run
     if (listener === undefined) return () => {}
-    const item: Progress.Item = { id: `${descriptor.digest} ${target.label}`, descriptor, target: target.label }
+    const item: Progress.Item = { id: `${descriptor.digest} ${nameOf(run, target)}`, descriptor, target: target.label }
     return (event: Told) => listener({ ...item, ...event })
   }
 

@@ -39,6 +39,8 @@ export interface Run<E> {
   readonly arriving: Map<string, Deferred.Deferred<void>>
   /** What moves or has moved to each place. */
   readonly flights: Map<ContentStore.Target<E>, Map<string, Deferred.Deferred<void, E>>>
+  /** What places are called in the ids of events. */
+  readonly names: Map<ContentStore.Target<E>, string>
   readonly tally: Tally
 }
 
@@ -56,8 +58,19 @@ export const make = <E>(options: {
   refusing: new Set(),
   arriving: new Map(),
   flights: new Map(),
+  names: new Map(),
   tally: emptyTally()
 })
+
+/** What a place is called in the ids of events: its label, which others may have as well. @internal */
+export const nameOf = <E>({ names }: Pick<Run<E>, "names">, target: ContentStore.Target<E>): string => {
+  const known = names.get(target)
+  if (known !== undefined) return known
+  const before = [...names.keys()].filter(({ label }) => label === target.label).length
+  const name = before === 0 ? target.label : `${target.label} ${before + 1}`
+  names.set(target, name)
+  return name
+}
 
 /** So many more blobs than move at once are many. */
 const manyWaiting = 8

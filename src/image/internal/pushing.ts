@@ -10,13 +10,17 @@ const defaultJobs = 4
 /** @internal */
 export const jobsOf = (options: PushOptions): number => options.jobs ?? defaultJobs
 
-/** Whether all these tags stand for the manifest already. Without tags nobody knows. @internal */
+/** Whether it may have come without layers meant to be fetched elsewhere; of an index nobody knows. */
+const mayLack = (manifest: Manifest.Manifest): boolean =>
+  manifest._tag !== "ImageManifest" || manifest.layers.some(({ mediaType }) => !MediaType.isDistributable(mediaType))
+
+/** Whether all the tags stand for the manifest already, and what is wanted of it is there. Without tags nobody knows. @internal */
 export const isCurrent = <E>(
   target: ContentStore.Target<E>,
   manifest: Manifest.Manifest,
-  tags: ReadonlyArray<string>
+  { nondistributable, tags = [] }: PushOptions
 ): Effect.Effect<boolean, E> =>
-  Effect.reduce(tags, tags.length > 0, (current, tag) =>
+  Effect.reduce(tags, tags.length > 0 && !(nondistributable === true && mayLack(manifest)), (current, tag) =>
     current
       ? Effect.map(
           target.current(tag),
@@ -45,7 +49,7 @@ export const push = <E, E2, R>(
 ): Effect.Effect<void, E | E2, R> =>
   Effect.gen(function* () {
     const tags = options.tags ?? []
-    if (yield* isCurrent(target, manifest, tags)) return
+    if (yield* isCurrent(target, manifest, options)) return
     const wanted = distinct(blobs).filter(
       ({ descriptor }) => options.nondistributable === true || MediaType.isDistributable(descriptor.mediaType)
     )
