@@ -1,7 +1,9 @@
-import { mkdir, readdir, readFile, rm, symlink, truncate, unlink, utimes, writeFile } from "node:fs/promises"
+import { mkdir, readdir, readFile, realpath, rm, symlink, truncate, unlink, utimes, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import * as NodePath from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { SystemError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
@@ -26,6 +28,13 @@ import { blob, blobOf, encode, manifestOf, noise, push, readBlob } from "./sampl
 
 const open = (folder: string, options?: OciLayout.Options) => Effect.provide(OciLayout.open(folder, options), NodeContext.layer)
 const create = (folder: string, options?: OciLayout.Options) => Effect.provide(OciLayout.create(folder, options), NodeContext.layer)
+
+/** A layout that is there, over files of which some things go another way. */
+const openOver = (folder: string, other: (fs: FileSystem.FileSystem) => Partial<FileSystem.FileSystem>, options?: OciLayout.Options) =>
+  FileSystem.FileSystem.pipe(
+    Effect.flatMap((fs) => Effect.provideService(OciLayout.open(folder, options), FileSystem.FileSystem, { ...fs, ...other(fs) })),
+    Effect.provide(NodeContext.layer)
+  )
 
 const promise = <A>(run: () => Promise<A>) => Effect.promise(run)
 
@@ -308,6 +317,28 @@ describe("links", () => {
     })
   )
 
+  it.scoped("the blobs may be on another disk, to which no file is renamed", () =>
+    Effect.gen(function* () {
+      const { folder, inside } = yield* outside
+      yield* promise(() => symlink(folder, NodePath.join(inside, "blobs")))
+      const disk = (path: string) => Effect.promise(() => realpath(NodePath.dirname(path)).then((_) => _.startsWith(folder)))
+      const crossing = (path: string) =>
+        new SystemError({ module: "FileSystem", method: "rename", reason: "Unknown", pathOrDescriptor: path, description: "EXDEV" })
+      const layout = yield* openOver(
+        inside,
+        (fs) => ({
+          rename: (from, to) =>
+            Effect.zipWith(disk(from), disk(to), (one, another) => one === another).pipe(
+              Effect.flatMap((same) => (same ? fs.rename(from, to) : crossing(to)))
+            )
+        }),
+        { followLinks: true }
+      )
+      const { config } = yield* push(layout, image, ["v1"])
+      assert.isTrue((yield* readBlob(layout, config)).equals(blobOf(image, config)))
+    })
+  )
+
   it.scoped("an index.json that is a link outside is not read", () =>
     Effect.gen(function* () {
       const { folder, inside, layout } = yield* outside
@@ -448,7 +479,9 @@ describe("garbage", () => {
       const second = yield* push(layout, other, ["v1"])
       const stray = blob(noise(100, 4))
       yield* layout.pushBlob(stray.descriptor, stray.bytes)
-      yield* promise(() => writeFile(NodePath.join(folder, `.${globalThis.crypto.randomUUID()}.part`), "half"))
+      for (const parts of [[], ["blobs", "sha256"]]) {
+        yield* promise(() => writeFile(NodePath.join(folder, ...parts, `.${globalThis.crypto.randomUUID()}.part`), "half"))
+      }
       yield* promise(() => writeFile(NodePath.join(folder, "blobs", "sha256", "README"), "not a blob"))
       const kept = digests(second)
       const expected = [...digests(first).filter((_) => !kept.includes(_)), stray.descriptor.digest].sort()

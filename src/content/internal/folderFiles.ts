@@ -83,7 +83,9 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
 
   const write: FolderFiles["write"] = (parts, bytes, may = Effect.succeed(true)) =>
     Effect.suspend(() => {
-      const beside = path([`.${globalThis.crypto.randomUUID()}.part`])
+      const folder = parts.slice(0, -1)
+      // In the same folder: another one may be on another disk, to which nothing can be renamed.
+      const beside = path([...folder, `.${globalThis.crypto.randomUUID()}.part`])
       const fill = Effect.scoped(
         Effect.flatMap(fs.open(beside, { flag: "wx" }).pipe(failed("write")), (file) =>
           pour(bytes, (unit) => file.writeAll(unit).pipe(failed("write")))
@@ -94,7 +96,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
         yield* fs.rename(beside, path(parts)).pipe(failed("write"))
         return true
       })
-      return makeFolder(parts.slice(0, -1)).pipe(
+      return makeFolder(folder).pipe(
         Effect.zipRight(fill),
         Effect.zipRight(Effect.uninterruptible(publish)),
         Effect.onExit((exit) => (Exit.isSuccess(exit) && exit.value ? Effect.void : Effect.ignore(fs.remove(beside, { force: true }))))

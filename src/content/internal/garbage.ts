@@ -116,6 +116,12 @@ export const sweep = Effect.fnUntraced(function* (files: FolderFiles, marked: Ma
       })
     )
 
+  const removeUnfinished = Effect.fnUntraced(function* (folder: ReadonlyArray<string>) {
+    for (const name of (yield* files.list(folder)).filter(isUnfinished)) {
+      if (Option.isSome(yield* removable([...folder, name]))) yield* files.remove([...folder, name])
+    }
+  })
+
   for (const algorithm of yield* files.list(["blobs"])) {
     const folder = yield* files.info(["blobs", algorithm])
     if (!Option.exists(folder, (_) => _.type === "Directory")) continue
@@ -129,10 +135,9 @@ export const sweep = Effect.fnUntraced(function* (files: FolderFiles, marked: Ma
       removed.push(digest.right)
       sizeBytes += size.value
     }
+    yield* removeUnfinished(["blobs", algorithm])
   }
-  for (const name of (yield* files.list([])).filter(isUnfinished)) {
-    if (Option.isSome(yield* removable([name]))) yield* files.remove([name])
-  }
+  yield* removeUnfinished([])
   const result: Removed = { digests: removed.sort(Digest.Order), sizeBytes }
   return result
 })
