@@ -322,6 +322,22 @@ export const storeLaws = <E>(name: string, make: MakeStore<E>): void => {
       })
     )
 
+    it.scoped("a deleted referrer that an index names refers to nothing, until it is back", () =>
+      Effect.gen(function* () {
+        const place = yield* make
+        const subject = yield* push(place, image)
+        yield* place.pushBlob(Descriptor.empty, Descriptor.emptyBytes())
+        const mark = Manifest.artifact({ artifactType: "application/vnd.example.mark", subject: subject.descriptor })
+        yield* place.pushManifest(mark)
+        yield* place.pushManifest(Manifest.imageIndex({ manifests: [subject.descriptor, mark.descriptor] }), { tags: ["v1"] })
+        assert.deepStrictEqual(yield* referrers(place, subject.descriptor), [Manifest.referrer(mark)])
+        yield* place.delete(mark.descriptor)
+        assert.deepStrictEqual(yield* referrers(place, subject.descriptor), [])
+        yield* place.pushManifest(mark)
+        assert.deepStrictEqual(yield* referrers(place, subject.descriptor), [Manifest.referrer(mark)])
+      })
+    )
+
     it.scoped("a deleted blob is missed alone", () =>
       Effect.gen(function* () {
         const place = yield* make

@@ -108,7 +108,7 @@ export const reader = (storage: Reading, find: Find = findTag): Reader => {
     return Option.isSome(manifest) ? manifest.value : yield* missing(label, "fetchManifest", descriptor.digest)
   })
 
-  const scan = ReferrerScan.make(storage.index, (descriptor) => manifestOf(storage, descriptor.digest, descriptor))
+  const scan = ReferrerScan.make(storage, (descriptor) => manifestOf(storage, descriptor.digest, descriptor))
 
   return {
     label,

@@ -6,8 +6,8 @@ import type * as Digest from "../../model/Digest.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import { LimitExceeded } from "../../model/RegistryError.ts"
-import type * as Index from "./layoutIndex.ts"
 import type { LocalError } from "./localError.ts"
+import type { Reading } from "./storage.ts"
 
 /** What a manifest says that the scan needs. It never changes: a digest is for ever. */
 interface Facts {
@@ -32,7 +32,7 @@ export interface Scan {
 
 /** `fetch` gives none for a manifest that is not there: layouts may be sparse. @internal */
 export const make = (
-  index: Effect.Effect<Index.Index, LocalError>,
+  { index, sizeOf }: Reading,
   fetch: (descriptor: Descriptor.Descriptor) => Effect.Effect<Option.Option<Manifest.Manifest>, LocalError>
 ): Scan => {
   const remembered = new Map<Digest.Digest, Facts>()
@@ -55,7 +55,8 @@ export const make = (
       seen.add(descriptor.digest)
       const said = yield* facts(descriptor)
       if (Option.isNone(said)) continue
-      if (said.value.subject === subject) found.push(said.value.referrer)
+      // What an index names may have been deleted since it was looked at.
+      if (said.value.subject === subject && Option.isSome(yield* sizeOf(descriptor.digest))) found.push(said.value.referrer)
       // The loop goes on with what is added here.
       queue.push(...said.value.children)
     }
