@@ -514,6 +514,20 @@ describe("garbage", () => {
     })
   )
 
+  it.scoped("what a manifest names is in use, also if another has that manifest for a layer", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const child = yield* push(layout, image)
+      yield* layout.pushBlob(Descriptor.empty, Descriptor.emptyBytes())
+      const layer = Descriptor.make({ ...child.descriptor, mediaType: MediaType.octetStream })
+      yield* layout.pushManifest(Manifest.artifact({ artifactType: "application/x.bundle", layers: [layer] }), { tags: ["bundle"] })
+      yield* layout.pushManifest(Manifest.imageIndex({ manifests: [child.descriptor] }), { tags: ["v1"] })
+      const before = yield* blobs(folder)
+      assert.deepStrictEqual((yield* layout.garbageCollect(everything)).digests, [])
+      assert.deepStrictEqual(yield* blobs(folder), before)
+    })
+  )
+
   it.scoped("what a document of a kind nobody knows names is in use", () =>
     Effect.gen(function* () {
       const { layout } = yield* fresh

@@ -6,70 +6,24 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
-import { parseJsonBytes } from "../../model/internal/json.ts"
 import * as Manifest from "../../model/Manifest.ts"
-import * as MediaType from "../../model/MediaType.ts"
-import { collect } from "./blobBytes.ts"
 import { type FolderFiles, isUnfinished } from "./folderFiles.ts"
 import * as Index from "./layoutIndex.ts"
 import type { LocalError } from "./localError.ts"
 import type { Reader } from "./place.ts"
-import { manifestLimitBytes } from "./place.ts"
+import * as Reach from "./reach.ts"
 import type { Reading } from "./storage.ts"
 
 type Marked = ReadonlySet<Digest.Digest>
 
-/** Every digest in a document of a kind that is not known: rather keep too much. */
-const digestsIn = (value: unknown): ReadonlyArray<Digest.Digest> => {
-  const found: Array<Digest.Digest> = []
-  const queue = [value]
-  for (const next of queue) {
-    if (Digest.isDigest(next)) found.push(next)
-    // The loop goes on with what is added here.
-    else if (typeof next === "object" && next !== null) for (const member of Object.values(next)) queue.push(member)
-  }
-  return found
-}
-
-/** Something in use: a manifest or content by its descriptor; by its digest alone when it may be anything. */
-type Used = Descriptor.Descriptor | Digest.Digest
-
-const known = (descriptor: Descriptor.Descriptor): Used => (MediaType.isManifest(descriptor.mediaType) ? descriptor : descriptor.digest)
-
-const usedByUnknown = (bytes: Uint8Array): ReadonlyArray<Digest.Digest> =>
-  Either.match(parseJsonBytes(bytes), { onLeft: () => [], onRight: digestsIn })
-
-const usedBy = (manifest: Manifest.Manifest): ReadonlyArray<Used> => {
-  switch (manifest._tag) {
-    case "UnknownManifest":
-      return usedByUnknown(manifest.bytes)
-    case "Schema1Manifest":
-      return manifest.layerDigests
-    case "ImageIndex":
-      return manifest.manifests.map(known)
-    default:
-      return Manifest.successors(manifest)
-  }
-}
-
 /** All that is reachable. Fails when a manifest is damaged, for then nobody knows what it names. @internal */
 export const mark = Effect.fnUntraced(function* (storage: Reading, reader: Reader, roots: ReadonlyArray<Descriptor.Descriptor>) {
   const marked = new Set<Digest.Digest>()
-  const queue = roots.map(known)
-
-  const named = Effect.fnUntraced(function* (used: Used, sizeBytes: number) {
-    if (typeof used !== "string") return MediaType.isManifest(used.mediaType) ? usedBy(yield* reader.fetchManifest(used)) : []
-    return sizeBytes > manifestLimitBytes ? [] : usedByUnknown(yield* collect(storage.read(used)))
-  })
-
-  for (const used of queue) {
-    const digest = typeof used === "string" ? used : used.digest
-    const size = marked.has(digest) ? Option.none() : yield* storage.sizeOf(digest)
+  yield* Reach.walk(storage, reader, roots.map(Reach.known), (used) => {
+    const digest = Reach.digestOf(used)
     marked.add(digest)
-    if (Option.isNone(size)) continue
-    // The loop goes on with what is added here.
-    for (const next of yield* named(used, size.value)) queue.push(next)
-  }
+    return Effect.map(storage.sizeOf(digest), Option.isSome)
+  })
   return marked
 })
 
