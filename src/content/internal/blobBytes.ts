@@ -68,20 +68,27 @@ export const pour = <E, R, E2>(
   write: (bytes: Uint8Array) => Effect.Effect<void, E2>
 ): Effect.Effect<void, E | E2, R> =>
   Effect.suspend(() => {
-    // One for all units: to allocate each anew costs more than to fill it.
-    let unit: Uint8Array | undefined
+    // One for all units: to allocate each anew costs more than to fill it. It grows, since most content is far smaller.
+    let unit = new Uint8Array()
     let filled = 0
 
+    const grow = (sizeBytes: number) => {
+      if (sizeBytes <= unit.length) return
+      const larger = new Uint8Array(Math.min(unitBytes, Math.max(sizeBytes, 4 * unit.length)))
+      larger.set(unit.subarray(0, filled))
+      unit = larger
+    }
+
     const flush = Effect.suspend(() => {
-      const part = unit?.subarray(0, filled)
+      const part = unit.subarray(0, filled)
       filled = 0
-      return part === undefined || part.length === 0 ? Effect.void : write(part)
+      return part.length === 0 ? Effect.void : write(part)
     })
 
     /** Takes what there is room for, and says what is left. */
     const fill = (bytes: Uint8Array): Uint8Array => {
-      unit ??= new Uint8Array(unitBytes)
       const part = bytes.subarray(0, unitBytes - filled)
+      grow(filled + part.length)
       unit.set(part, filled)
       filled += part.length
       return bytes.subarray(part.length)
