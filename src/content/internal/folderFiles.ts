@@ -72,7 +72,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
   })
 
   const makeFolder = Effect.fnUntraced(function* (parts: Parts) {
-    if (parts.length === 0) return
+    if (parts.length === 0 || Option.isSome(yield* inside(parts, "write"))) return
     // Checked before, so that no folder is made behind a link, and after, so that none is written to.
     for (let count = 1; count <= parts.length; count++) {
       if (Option.isNone(yield* inside(parts.slice(0, count), "write"))) break
