@@ -434,6 +434,50 @@ describe("writers at the same time", () => {
     })
   )
 
+  it.scoped("those who wait at the same time are served in one writing", () =>
+    Effect.gen(function* () {
+      const { folder, layout: other } = yield* fresh
+      const { descriptor } = yield* push(other, image)
+      let writings = 0
+      const layout = yield* openOver(folder, (fs) => ({
+        rename: (from, to) => {
+          if (NodePath.basename(to) === "index.json") writings++
+          return fs.rename(from, to)
+        }
+      }))
+      const names = Array.from({ length: 30 }, (_, at) => `tag-${at}`)
+      yield* Effect.forEach(names, (tag) => layout.tag(descriptor, tag), { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* tags(layout), names.sort())
+      assert.isAtMost(writings, 5)
+    })
+  )
+
+  it.scoped("who is interrupted while he waits with others changes nothing, and what fails fails for all", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const { descriptor } = yield* push(layout, image)
+      yield* promise(() => writeFile(lockOf(folder), "somebody who works"))
+      const tagging = yield* Effect.forEach(["v1", "v2", "v3"], (tag) => Effect.fork(Effect.either(layout.tag(descriptor, tag))))
+      const [first, second, third] = tagging
+      if (!first || !second || !third) return assert.fail()
+      // Each has looked for the manifest and waits now.
+      yield* Effect.repeatN(turn, 50)
+      yield* Fiber.interrupt(first)
+      yield* Fiber.interrupt(third)
+      yield* promise(() => unlink(lockOf(folder)))
+      yield* passing(second, "10 millis")
+      assert.deepStrictEqual(yield* tags(layout), ["v2"])
+
+      const index = yield* promise(() => readFile(NodePath.join(folder, "index.json")))
+      yield* promise(() => writeFile(NodePath.join(folder, "index.json"), "broken"))
+      const broken = yield* Effect.forEach(["v4", "v5"], (tag) => failure(layout.tag(descriptor, tag)), { concurrency: "unbounded" })
+      for (const said of broken) assert.include(said, "not a valid index.json")
+      yield* promise(() => writeFile(NodePath.join(folder, "index.json"), index))
+      yield* layout.tag(descriptor, "v6")
+      assert.deepStrictEqual(yield* tags(layout), ["v2", "v6"])
+    })
+  )
+
   it.scoped("whoever waits for a lock can be interrupted, and leaves nothing", () =>
     Effect.gen(function* () {
       const { folder, layout } = yield* fresh

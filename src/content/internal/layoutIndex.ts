@@ -42,8 +42,20 @@ export const parse = (bytes: Uint8Array): Either.Either<Index, MalformedContent>
     Either.flatMap((json) => Either.mapLeft(decodeJson(json), (error) => malformed(parseReason(error))))
   )
 
+const encodeEntry = Schema.encodeSync(Descriptor.Descriptor)
+
+// An index that grows has the same entries again and again.
+const encodedEntries = new WeakMap<Descriptor.Descriptor, Descriptor.DescriptorEncoded>()
+
+const encoded = (entry: Descriptor.Descriptor): Descriptor.DescriptorEncoded => {
+  const json = encodedEntries.get(entry) ?? encodeEntry(entry)
+  encodedEntries.set(entry, json)
+  return json
+}
+
 /** @internal */
-export const bytes = (index: Index): Uint8Array => jsonBytes(encodeJson(index))
+export const bytes = (index: Index): Uint8Array =>
+  jsonBytes({ ...encodeJson({ ...index, manifests: [] }), manifests: index.manifests.map(encoded) })
 
 // --- the header of a layout ---
 

@@ -16,3 +16,7 @@ export const join = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
   const [only] = pieces
   return only !== undefined && pieces.length === 1 ? only : concat(pieces)
 }
+
+/** @internal */
+export const equal = (one: Uint8Array, another: Uint8Array): boolean =>
+  one.length === another.length && one.every((byte, at) => byte === another[at])
