@@ -102,6 +102,12 @@ export interface Deletes<E> extends Place {
   readonly delete: (descriptor: Descriptor.Descriptor) => Effect.Effect<void, E>
 }
 
+/** Looks behind a manifest, and lets no collection of garbage take what is about to be named again. @since 0.1.0 */
+export interface Keeps<E> extends Place {
+  /** Whether a manifest is there with all that it leads to, which then stays for a while. */
+  readonly keep: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, E>
+}
+
 /**
  * Where blobs can be taken over without moving them: places with the same `space` share them, and `name` is what a mount calls this one.
  *
@@ -133,6 +139,9 @@ export const hasResolveBlob = <P extends Place, E = unknown>(place: P): place is
 
 /** @since 0.1.0 */
 export const hasDeletes = <P extends Place, E = unknown>(place: P): place is P & Deletes<E> => "untag" in place && "delete" in place
+
+/** @since 0.1.0 */
+export const hasKeeps = <P extends Place, E = unknown>(place: P): place is P & Keeps<E> => "keep" in place
 
 /** @since 0.1.0 */
 export const hasMounts = <P extends Place>(place: P): place is P & Mounts => "mounts" in place

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import type * as Digest from "../model/Digest.ts"
 import type * as ContentStore from "./ContentStore.ts"
 import { collect } from "./internal/blobBytes.ts"
+import * as Keeper from "./internal/keeper.ts"
 import * as Index from "./internal/layoutIndex.ts"
 import { type LocalError, missing } from "./internal/localError.ts"
 import * as Place from "./internal/place.ts"
@@ -24,7 +25,8 @@ export interface MemoryStore
     ContentStore.ResolvesBlobs<MemoryError>,
     ContentStore.Tags<MemoryError>,
     ContentStore.Referrers<MemoryError>,
-    ContentStore.Deletes<MemoryError> {}
+    ContentStore.Deletes<MemoryError>,
+    ContentStore.Keeps<MemoryError> {}
 
 /** `label`: what it is called, default `memory`. @since 0.1.0 */
 export interface Options {
@@ -49,7 +51,7 @@ const makeStorage = (label: string): Reading & Writing & Removing => {
       }),
     // A copy: what was given stays the giver's to write to.
     write: (digest, _, bytes) => Effect.map(collect(bytes), (all) => void blobs.set(digest, all.slice())),
-    keep: () => Effect.void,
+    keep: (digest) => Effect.sync(() => blobs.has(digest)),
     remove: (digest) => Effect.sync(() => blobs.delete(digest))
   }
 }
@@ -58,6 +60,7 @@ const makeStorage = (label: string): Reading & Writing & Removing => {
 export const make = (options: Options = {}): Effect.Effect<MemoryStore> =>
   Effect.sync(() => {
     const storage = makeStorage(options.label ?? "memory")
-    const { main: _, roots: __, ...reader } = Place.reader(storage)
-    return { ...reader, ...Place.writer(storage), ...Place.deleter(storage) }
+    const all = Place.reader(storage)
+    const { main: _, roots: __, ...reader } = all
+    return { ...reader, ...Place.writer(storage), ...Place.deleter(storage), ...Keeper.make(storage, all) }
   })

@@ -22,6 +22,7 @@ import type * as ContentStore from "./ContentStore.ts"
 import * as FileLock from "./internal/fileLock.ts"
 import * as FolderFiles from "./internal/folderFiles.ts"
 import * as Garbage from "./internal/garbage.ts"
+import * as Keeper from "./internal/keeper.ts"
 import * as LayoutFolder from "./internal/layoutFolder.ts"
 import { fromPlatform, type LocalError, storeError } from "./internal/localError.ts"
 import * as Place from "./internal/place.ts"
@@ -30,7 +31,8 @@ import * as Place from "./internal/place.ts"
 export type LayoutError = LocalError
 
 /**
- * - `minAge`: how old a file must be to be removed, so that what others are just pushing stays; default one hour
+ * - `minAge`: how old a file must be to be removed, so that what others are just pushing stays, as does what manifests lead to that are
+ *   younger; default one hour
  * - `untagged`: whether entries of `index.json` without tag are let go too, except referrers of what is kept; default no
  *
  * @since 0.1.0
@@ -53,7 +55,8 @@ export interface OciLayout
     ContentStore.ResolvesBlobs<LayoutError>,
     ContentStore.Tags<LayoutError>,
     ContentStore.Referrers<LayoutError>,
-    ContentStore.Deletes<LayoutError> {
+    ContentStore.Deletes<LayoutError>,
+    ContentStore.Keeps<LayoutError> {
   /** The entries of `index.json`, their tags among the annotations. */
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, LayoutError>
   /** What is meant when nothing is named: the only manifest, else the one tagged `latest`, else the only one but for untagged ones with a `subject`. */
@@ -106,19 +109,20 @@ const over = ({ files, label, lock }: Parts): OciLayout => {
   const lostLock = storeError(label, "garbageCollect", "another process has taken over the lock")
 
   const garbageCollect: OciLayout["garbageCollect"] = Effect.fn("OciLayout.garbageCollect")((options = {}) =>
-    // Whoever publishes a manifest waits until this is done, and what that manifest names was pushed within `minAge`.
+    // Whoever publishes a manifest waits until this is done, and has pushed or kept what it names within `minAge`.
     lock.run(
       Effect.fnUntraced(function* (held) {
         const index = yield* storage.index
         const kept = options.untagged === true ? yield* Garbage.withoutUntagged(storage, reader, index) : index
         const marked = yield* Garbage.mark(storage, reader, kept.manifests)
         if (kept !== index && !(yield* LayoutFolder.writeIndex(files, kept, held))) return yield* lostLock
-        return yield* Garbage.sweep(files, marked, options.minAge ?? defaultMinAge)
+        const isOld = yield* Garbage.olderThan(options.minAge ?? defaultMinAge)
+        return yield* Garbage.sweep(files, yield* Garbage.withYoung(files, storage, reader, marked, isOld), isOld)
       })
     )
   )
 
-  return { ...reader, ...Place.writer(storage), ...Place.deleter(storage), garbageCollect }
+  return { ...reader, ...Place.writer(storage), ...Place.deleter(storage), ...Keeper.make(storage, reader), garbageCollect }
 }
 
 /** A layout that is there. Fails with `MalformedContent` when the folder is no layout of version 1.0.0. @since 0.1.0 */

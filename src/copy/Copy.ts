@@ -222,7 +222,7 @@ const copyIn = <E1, E2>(
 
     const { root, select } = yield* Choice.choose(source, manifest, options.platforms)
     const mover = Mover.make(run, source, target)
-    const skip = skipOf(options, target.exists)
+    const skip = skipOf(options, (descriptor: Descriptor.Descriptor) => Standing.holds(target, descriptor))
     const load = (known: typeof skip) => Graph.load(source, root, { select, skip: known })
     const moved = (loading: ReturnType<typeof load>) => Effect.tap(loading, (node) => mover.move(node, tags))
     const leaf: Graph.Node = { descriptor: root.descriptor, manifest: root, blobs: [], children: [] }

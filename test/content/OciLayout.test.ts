@@ -13,7 +13,9 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import * as MemoryStore from "../../src/content/MemoryStore.ts"
 import * as OciLayout from "../../src/content/OciLayout.ts"
+import * as Copy from "../../src/copy/Copy.ts"
 import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
@@ -619,6 +621,103 @@ describe("garbage", () => {
       for (const { descriptor } of [old, again]) yield* promise(() => utimes(fileOf(folder, descriptor.digest), 1, 1))
       assert.strictEqual(yield* layout.pushBlob(again.descriptor, again.bytes), "existed")
       assert.deepStrictEqual((yield* layout.garbageCollect()).digests, [old.descriptor.digest])
+    })
+  )
+
+  const minute = 60
+
+  const age = (folder: string, digests: ReadonlyArray<string>, seconds: number) =>
+    promise(() => {
+      const time = Date.now() / 1000 - seconds
+      return Promise.all(digests.map((digest) => utimes(fileOf(folder, digest), time, time)))
+    })
+
+  it.scopedLive("what a young manifest names stays, however old it is", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const gone = yield* push(layout, image)
+      const index = Manifest.imageIndex({ manifests: [gone.descriptor] })
+      yield* layout.pushManifest(index, { tags: ["v1"] })
+      yield* push(layout, other, ["v1"])
+      yield* age(folder, yield* blobs(folder), 65 * minute)
+      yield* age(folder, [index.digest], 55 * minute)
+      assert.deepStrictEqual((yield* layout.garbageCollect()).digests, [])
+      // Nobody needs it: that it is damaged is nothing to stop for.
+      yield* promise(() => writeFile(fileOf(folder, gone.digest), noise(gone.size, 1)))
+      assert.isAbove((yield* layout.garbageCollect()).digests.length, 0)
+      assert.isTrue(yield* layout.exists(index.descriptor))
+    })
+  )
+
+  it.scopedLive("what a copy leaves alone because it is there stays until the copy is done", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const source = yield* MemoryStore.make()
+      const there = yield* push(source, image, ["v1"])
+      const missing = yield* push(source, other)
+      yield* source.pushManifest(Manifest.imageIndex({ manifests: [there.descriptor, missing.descriptor] }), { tags: ["v2"] })
+      yield* Copy.copy(source, "v1", layout)
+      yield* layout.untag("v1")
+      yield* age(folder, digests(there), 2 * 60 * minute)
+      const collecting = yield* Effect.cached(layout.garbageCollect({ untagged: true }))
+      const slow: typeof source = {
+        ...source,
+        fetchBlob: (descriptor) => Stream.unwrap(Effect.as(collecting, source.fetchBlob(descriptor)))
+      }
+      yield* Copy.copy(slow, "v2", layout)
+      assert.deepStrictEqual(yield* Effect.map(collecting, (_) => _.digests), [])
+      yield* Copy.copy(layout, "v2", yield* MemoryStore.make())
+    })
+  )
+
+  it.scopedLive("what is pushed again while it is collected is there in the end", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const { bytes, descriptor } = blob(noise(100, 1))
+      const file = yield* promise(() => realpath(folder).then((_) => fileOf(_, descriptor.digest)))
+      const pushed = layout.pushBlob(descriptor, bytes)
+      yield* pushed
+      const old = age(folder, [descriptor.digest], 2 * 60 * minute)
+      const whole = Effect.gen(function* () {
+        assert.isTrue((yield* readBlob(layout, descriptor)).equals(bytes))
+        assert.deepStrictEqual(yield* blobs(folder), [descriptor.digest])
+      })
+      const said: Array<string> = []
+      const saying = Effect.orDie(Effect.map(pushed, (outcome) => void said.push(outcome)))
+      const meddling = (before: Effect.Effect<void>, after: Effect.Effect<void>) =>
+        openOver(folder, (fs) => ({
+          rename: (from, to) => (from === file ? Effect.zipRight(before, Effect.zipLeft(fs.rename(from, to), after)) : fs.rename(from, to)),
+          remove: (path, options) => (path === file ? Effect.zipRight(before, fs.remove(path, options)) : fs.remove(path, options))
+        }))
+
+      // The collector has seen how old it is, and is about to remove it.
+      yield* old
+      assert.deepStrictEqual((yield* (yield* meddling(saying, Effect.void)).garbageCollect()).digests, [])
+      yield* whole
+      // It is back before the collector has put it back.
+      yield* old
+      assert.deepStrictEqual((yield* (yield* meddling(saying, saying)).garbageCollect()).digests, [])
+      yield* whole
+      // It is back before the collector has removed it.
+      yield* old
+      assert.deepStrictEqual((yield* (yield* meddling(Effect.void, saying)).garbageCollect()).digests, [descriptor.digest])
+      yield* whole
+      assert.deepStrictEqual(said, ["existed", "existed", "stored", "stored"])
+    })
+  )
+
+  it.scopedLive("what goes while it is pushed again is stored", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const { bytes, descriptor } = blob(noise(100, 1))
+      yield* layout.pushBlob(descriptor, bytes)
+      yield* age(folder, [descriptor.digest], 2 * 60 * minute)
+      const collecting = yield* Effect.cached(Effect.orDie(layout.garbageCollect()))
+      const late = yield* openOver(folder, (fs) => ({
+        stat: (path) => (path.endsWith(Digest.encoded(descriptor.digest)) ? Effect.zipLeft(fs.stat(path), collecting) : fs.stat(path))
+      }))
+      assert.strictEqual(yield* late.pushBlob(descriptor, bytes), "stored")
+      assert.isTrue((yield* readBlob(layout, descriptor)).equals(bytes))
     })
   )
 

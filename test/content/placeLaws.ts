@@ -27,7 +27,11 @@ export interface Fresh<E> {
 export type Make<E> = Effect.Effect<Fresh<E>, E, Scope.Scope>
 
 /** A fresh place that can all of it. */
-export type MakeStore<E> = Effect.Effect<Readable<E> & ContentStore.Target<E> & ContentStore.Deletes<E>, E, Scope.Scope>
+export type MakeStore<E> = Effect.Effect<
+  Readable<E> & ContentStore.Target<E> & ContentStore.Deletes<E> & ContentStore.Keeps<E>,
+  E,
+  Scope.Scope
+>
 
 const image = DirImage.fromLayers([noise(1000, 1), noise(3 * 1024 * 1024 + 7, 2)])
 const other = DirImage.fromLayers([noise(1000, 1), noise(2000, 3)])
@@ -335,6 +339,24 @@ export const storeLaws = <E>(name: string, make: MakeStore<E>): void => {
         assert.deepStrictEqual(yield* referrers(place, subject.descriptor), [])
         yield* place.pushManifest(mark)
         assert.deepStrictEqual(yield* referrers(place, subject.descriptor), [Manifest.referrer(mark)])
+      })
+    )
+
+    it.scoped("a manifest is kept with all that it leads to, or said to lack something", () =>
+      Effect.gen(function* () {
+        const place = yield* make
+        const child = yield* push(place, image)
+        const index = Manifest.imageIndex({ manifests: [child.descriptor] })
+        assert.isFalse(yield* place.keep(index.descriptor))
+        yield* place.pushManifest(index, { tags: ["v1"] })
+        assert.isTrue(yield* place.keep(index.descriptor))
+        yield* place.delete(child.config)
+        assert.isFalse(yield* place.keep(index.descriptor))
+        assert.isTrue(yield* place.exists(index.descriptor))
+        yield* place.pushBlob(child.config, blobOf(image, child.config))
+        assert.isTrue(yield* place.keep(index.descriptor))
+        yield* place.delete(child.descriptor)
+        assert.isFalse(yield* place.keep(index.descriptor))
       })
     )
 

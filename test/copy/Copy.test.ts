@@ -54,6 +54,10 @@ const seedIndex = Effect.gen(function* () {
   )
 })
 
+/** Fails when something is missing. */
+const readsWhole = (place: MemoryStore.MemoryStore, { digest }: Manifest.Manifest) =>
+  Effect.flatMap(MemoryStore.make(), (elsewhere) => Copy.copy(place, digest, elsewhere, { tags: ["read"] }))
+
 describe("Copy", () => {
   it.effect("copies an image byte for byte with the fewest requests", () =>
     Effect.gen(function* () {
@@ -125,6 +129,29 @@ describe("Copy", () => {
       expect(result).toMatchObject({ unchanged: true, blobs: 0, manifests: 0, bytes: 0 })
       expect(yield* counts("source.test")).toEqual({ "HEAD manifest": 1 })
       expect(yield* counts("target.test")).toEqual({ "HEAD manifest": 1 })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("brings what a place lacks of a manifest that it has", () =>
+    Effect.gen(function* () {
+      const { source } = yield* places
+      const multi = yield* source.fetchManifest((yield* seedIndex).digest)
+      const store = yield* MemoryStore.make()
+      const again = yield* MemoryStore.make()
+      const [child] = Manifest.successors(multi)
+      if (child === undefined) return expect.fail()
+      const image = yield* source.fetchManifest(child)
+      for (const target of [store, again]) {
+        yield* Copy.copy(source, child.digest, target)
+        for (const blob of Manifest.successors(image)) yield* target.delete(blob)
+      }
+      yield* Copy.copy(source, "multi", store)
+      yield* readsWhole(store, multi)
+      yield* Copy.copy(source, child.digest, again)
+      yield* readsWhole(again, image)
+      for (const blob of Manifest.successors(image)) yield* again.delete(blob)
+      yield* Effect.flatMap(Copy.copyToMany(source, "multi", [{ target: store }, { target: again }]), Effect.all)
+      yield* readsWhole(again, multi)
     }).pipe(Effect.provide(layer()))
   )
 

@@ -31,7 +31,10 @@ export interface FolderFiles {
   readonly list: (parts: Parts) => Effect.Effect<ReadonlyArray<string>, StoreError>
   /** False when there was none. */
   readonly remove: (parts: Parts) => Effect.Effect<boolean, StoreError>
-  readonly setTime: (parts: Parts, millis: number) => Effect.Effect<void, StoreError>
+  /** The size of a file that was removed, for which it must still look so; none when it stays. */
+  readonly removeIf: (parts: Parts, may: (info: FileSystem.File.Info) => boolean) => Effect.Effect<Option.Option<number>, StoreError>
+  /** False when there is no file. One whose time cannot be set, such as someone else's, is left as it is. */
+  readonly setTime: (parts: Parts, millis: number) => Effect.Effect<boolean, StoreError>
 }
 
 /** Names of files that are being written. */
@@ -39,6 +42,11 @@ const unfinished = /^\.[0-9a-f-]{36}\.part$/
 
 /** @internal */
 export const isUnfinished = (name: string): boolean => unfinished.test(name)
+
+/** A name in the same folder: another folder may be on another disk, to which nothing can be renamed. */
+const besideOf = (parts: Parts): Parts => [...parts.slice(0, -1), `.${globalThis.crypto.randomUUID()}.part`]
+
+const isNotFound = isReason("NotFound")
 
 /** @internal */
 export interface Options {
@@ -51,8 +59,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
   const failed = (operation: string) => Effect.mapError(fromPlatform(label, operation))
   const path = (parts: Parts): string => paths.join(root, ...parts)
 
-  const orNone = <A>(effect: Effect.Effect<A, PlatformError>) =>
-    Effect.catchIf(Effect.asSome(effect), isReason("NotFound"), () => Effect.succeedNone)
+  const orNone = <A>(effect: Effect.Effect<A, PlatformError>) => Effect.catchIf(Effect.asSome(effect), isNotFound, () => Effect.succeedNone)
 
   const isInside = (real: string): boolean => real === root || real.startsWith(root.endsWith(paths.sep) ? root : root + paths.sep)
 
@@ -84,8 +91,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
   const write: FolderFiles["write"] = (parts, bytes, may = Effect.succeed(true)) =>
     Effect.suspend(() => {
       const folder = parts.slice(0, -1)
-      // In the same folder: another one may be on another disk, to which nothing can be renamed.
-      const beside = path([...folder, `.${globalThis.crypto.randomUUID()}.part`])
+      const beside = path(besideOf(parts))
       const fill = Effect.scoped(
         Effect.flatMap(fs.open(beside, { flag: "wx" }).pipe(failed("write")), (file) =>
           pour(bytes, (unit) => file.writeAll(unit).pipe(failed("write")))
@@ -103,9 +109,37 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
       )
     })
 
+  // Another name as well, and not a renaming: what has come to the place meanwhile is not lost.
+  const putBack = Effect.fnUntraced(function* (aside: Parts, parts: Parts) {
+    yield* fs.link(path(aside), path(parts)).pipe(
+      Effect.catchIf(isReason("AlreadyExists"), () => Effect.void),
+      // Not every disk has links.
+      Effect.catchAll(() => Effect.unlessEffect(fs.rename(path(aside), path(parts)), fs.exists(path(parts)))),
+      failed("remove")
+    )
+    yield* fs.remove(path(aside), { force: true }).pipe(failed("remove"))
+  })
+
+  const removeIf: FolderFiles["removeIf"] = Effect.fnUntraced(function* (parts, may) {
+    const fits = (found: Option.Option<FileSystem.File.Info>) => Option.filter(found, (_) => _.type === "File" && may(_))
+    if (Option.isNone(fits(yield* info(parts)))) return Option.none()
+    yield* inside(parts.slice(0, -1), "remove")
+    const aside = besideOf(parts)
+    // Under another name it is nobody's any more, and can be looked at once more: somebody may have wanted it again just now.
+    const take = Effect.gen(function* () {
+      if (Option.isNone(yield* orNone(fs.rename(path(parts), path(aside))).pipe(failed("remove")))) return Option.none()
+      const last = fits(yield* info(aside))
+      if (Option.isNone(last)) yield* putBack(aside, parts)
+      else yield* fs.remove(path(aside)).pipe(failed("remove"))
+      return Option.map(last, ({ size }) => Number(size))
+    })
+    return yield* Effect.uninterruptible(take)
+  })
+
   return {
     path,
     info,
+    removeIf,
     write,
     read: (parts) =>
       Stream.unwrap(
@@ -132,7 +166,11 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
     }),
     setTime: (parts, millis) =>
       Effect.flatMap(inside(parts, "write"), (real) =>
-        Option.isNone(real) ? Effect.void : fs.utimes(real.value, millis / 1000, millis / 1000).pipe(failed("write"))
+        Option.isNone(real)
+          ? Effect.succeed(false)
+          : fs
+              .utimes(real.value, millis / 1000, millis / 1000)
+              .pipe(Effect.match({ onFailure: (error) => !isNotFound(error), onSuccess: () => true }))
       )
   }
 }

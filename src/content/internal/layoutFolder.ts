@@ -145,10 +145,7 @@ export const make = (label: string, files: FolderFiles, lock: FileLock): Reading
     write: (digest, _, bytes) => Effect.flatMap(Index.blobFile(digest), (parts) => Effect.asVoid(files.write(parts, bytes))),
     // A collection of garbage leaves alone what is young.
     keep: (digest) =>
-      Effect.flatMap(Effect.zip(Index.blobFile(digest), Clock.currentTimeMillis), ([parts, now]) =>
-        // Someone else's file, or one on a read-only disk, is there all the same.
-        Effect.ignore(files.setTime(parts, now))
-      ),
+      Effect.flatMap(Effect.zip(Index.blobFile(digest), Clock.currentTimeMillis), ([parts, now]) => files.setTime(parts, now)),
     change: change(label, files, lock),
     remove: (digest) => Effect.flatMap(Index.blobFile(digest), files.remove)
   }

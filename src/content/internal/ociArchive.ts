@@ -69,7 +69,7 @@ export const write = Effect.fnUntraced(function* (label: string, tar: TarWriter)
       Effect.sync(() => {
         index = f(index)
       }),
-    keep: () => Effect.void,
+    keep: (digest) => Effect.sync(() => sizes.has(digest)),
     write: (digest, size, bytes) =>
       Effect.flatMap(nameOf(digest), (name) =>
         tar.append(

@@ -137,6 +137,10 @@ export const reader = (storage: Reading, find: Find = findTag): Reader => {
   }
 }
 
+/** Whether content is there, and to stay for a while. It may go between the two questions. @internal */
+export const holds = (storage: Reading & Writing, descriptor: Descriptor.Descriptor): Effect.Effect<boolean, LocalError> =>
+  Effect.if(hasSize(storage, descriptor), { onTrue: () => storage.keep(descriptor.digest), onFalse: () => Effect.succeed(false) })
+
 /** @internal */
 export const writer = (storage: Reading & Writing): ContentStore.Target<LocalError> => {
   const { label } = storage
@@ -145,7 +149,7 @@ export const writer = (storage: Reading & Writing): ContentStore.Target<LocalErr
     storage.write(digest, size, Digest.verifyStream(digest, size, { operation })(bytes))
 
   const requireManifest = Effect.fnUntraced(function* (descriptor: Descriptor.Descriptor) {
-    if (!(yield* hasSize(storage, descriptor))) return yield* missing(label, "tag", descriptor.digest)
+    if (!(yield* holds(storage, descriptor))) return yield* missing(label, "tag", descriptor.digest)
   })
 
   return {
@@ -153,10 +157,7 @@ export const writer = (storage: Reading & Writing): ContentStore.Target<LocalErr
     exists: (descriptor) => hasSize(storage, descriptor),
     current: (tag) => Effect.map(storage.index, (index) => Index.byTag(index, tag)),
     pushBlob: Effect.fnUntraced(function* (descriptor, content, options) {
-      if (options?.checkExists !== false && (yield* hasSize(storage, descriptor))) {
-        yield* storage.keep(descriptor.digest)
-        return "existed"
-      }
+      if (options?.checkExists !== false && (yield* holds(storage, descriptor))) return "existed"
       yield* store("pushBlob", descriptor, counted(options?.onBytes)(toStream(content)))
       return "stored"
     }),
@@ -164,8 +165,7 @@ export const writer = (storage: Reading & Writing): ContentStore.Target<LocalErr
       const { descriptor } = manifest
       if (manifest.size > manifestLimitBytes) return yield* new LimitExceeded({ what: "the manifest", limit: manifestLimitBytes })
       const tags = yield* Effect.forEach(options?.tags ?? [], Index.parseTag)
-      if (yield* hasSize(storage, descriptor)) yield* storage.keep(descriptor.digest)
-      else yield* store("pushManifest", descriptor, Stream.make(manifest.bytes))
+      if (!(yield* holds(storage, descriptor))) yield* store("pushManifest", descriptor, Stream.make(manifest.bytes))
       yield* storage.change((index) => {
         const others = Index.withoutChildren(index, Manifest.successors(manifest))
         return tags.length === 0 ? Index.add(others, descriptor) : tags.reduce((_, tag) => Index.setTag(_, descriptor, tag), others)

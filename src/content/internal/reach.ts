@@ -52,21 +52,22 @@ export const usedBy = (manifest: Manifest.Manifest): ReadonlyArray<Used> => {
   }
 }
 
-const named = Effect.fnUntraced(function* (storage: Reading, reader: Reader, used: Used) {
-  if (typeof used !== "string") return MediaType.isManifest(used.mediaType) ? usedBy(yield* reader.fetchManifest(used)) : []
-  const isSmall = Option.exists(yield* storage.sizeOf(used), (size) => size <= manifestLimitBytes)
-  return isSmall ? usedByUnknown(yield* collect(storage.read(used))) : []
-})
+/** What it names, if it is a manifest or may be one. Fails when a manifest is damaged. @internal */
+export const named = (storage: Reading, reader: Reader) =>
+  Effect.fnUntraced(function* (used: Used) {
+    if (typeof used !== "string") return MediaType.isManifest(used.mediaType) ? usedBy(yield* reader.fetchManifest(used)) : []
+    const isSmall = Option.exists(yield* storage.sizeOf(used), (size) => size <= manifestLimitBytes)
+    return isSmall ? usedByUnknown(yield* collect(storage.read(used))) : []
+  })
 
 // What is a layer of one manifest may be another manifest.
 const roleOf = (used: Used): string => (typeof used === "string" ? used : `${used.digest} ${used.mediaType}`)
 
-/** Visits all that is reachable, each once in each role, and looks into what `visit` says is there. Fails when a manifest is damaged. @internal */
-export const walk = Effect.fnUntraced(function* (
-  storage: Reading,
-  reader: Reader,
-  roots: ReadonlyArray<Used>,
-  visit: (used: Used) => Effect.Effect<boolean, LocalError>
+/** Visits all that is reachable, each once in each role; `look` tells what is named by what `visit` says is there. @internal */
+export const walk = Effect.fnUntraced(function* <U extends Used>(
+  roots: ReadonlyArray<U>,
+  visit: (used: U) => Effect.Effect<boolean, LocalError>,
+  look: (used: U) => Effect.Effect<ReadonlyArray<U>, LocalError>
 ) {
   const visited = new Set<string>()
   const queue = [...roots]
@@ -75,6 +76,6 @@ export const walk = Effect.fnUntraced(function* (
     if (visited.has(role)) continue
     visited.add(role)
     // The loop goes on with what is added here.
-    if (yield* visit(used)) for (const next of yield* named(storage, reader, used)) queue.push(next)
+    if (yield* visit(used)) for (const next of yield* look(used)) queue.push(next)
   }
 })

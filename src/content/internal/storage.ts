@@ -26,8 +26,8 @@ export interface Writing {
     size: number,
     bytes: Stream.Stream<Uint8Array, E, R>
   ) => Effect.Effect<void, LocalError | E, R>
-  /** Told that content that is there is wanted again. */
-  readonly keep: (digest: Digest.Digest) => Effect.Effect<void, LocalError>
+  /** Told that content is wanted again: it is not removed soon. False when it is not there. */
+  readonly keep: (digest: Digest.Digest) => Effect.Effect<boolean, LocalError>
 }
 
 /** @internal */

@@ -15,6 +15,7 @@ import * as Embedded from "./embedded.ts"
 import { blobsOf, flightOf, type Mover } from "./mover.ts"
 import * as Run from "./run.ts"
 import * as SharedRead from "./sharedRead.ts"
+import * as Standing from "./standing.ts"
 
 /** What goes to one target. @internal */
 export interface Lane<E> {
@@ -221,7 +222,7 @@ export const make = <E>(run: Run.Run<E>, source: ContentStore.Source<E>, lanes: 
         Effect.forEach(
           going(lanes),
           (lane) =>
-            Effect.map(Effect.exit(within(lane, lane.target.exists(descriptor))), (exit) => {
+            Effect.map(Effect.exit(within(lane, Standing.holds(lane.target, descriptor))), (exit) => {
               if (Exit.isSuccess(exit) && exit.value) lane.holds.add(descriptor.digest)
               return Exit.isFailure(exit) || exit.value
             }),

@@ -1,7 +1,7 @@
 // How a target stands to what is copied to it: most copies have nothing to do, or only tags to set.
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as ContentStore from "../../content/ContentStore.ts"
+import * as ContentStore from "../../content/ContentStore.ts"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import type * as Manifest from "../../model/Manifest.ts"
 
@@ -11,6 +11,10 @@ export type Standing = ReadonlyArray<{ readonly tag: string; readonly current: O
 /** @internal */
 export const ask = <E>(target: ContentStore.Target<E>, tags: ReadonlyArray<string>): Effect.Effect<Standing, E> =>
   Effect.forEach(tags, (tag) => Effect.map(target.current(tag), (current) => ({ tag, current })), { concurrency: 4 })
+
+/** Whether the target has a manifest with all that is behind it, as far as it can tell. @internal */
+export const holds = <E>(target: ContentStore.Target<E>, descriptor: Descriptor.Descriptor): Effect.Effect<boolean, E> =>
+  ContentStore.hasKeeps<ContentStore.Target<E>, E>(target) ? target.keep(descriptor) : target.exists(descriptor)
 
 const standsFor = (digest: string) => Option.exists<Descriptor.Descriptor>((current) => current.digest === digest)
 
@@ -34,5 +38,5 @@ export const lacking = <E>(
 ): Effect.Effect<Option.Option<ReadonlyArray<string>>, E> => {
   const left = standing.filter(({ current }) => !standsFor(descriptor.digest)(current)).map(({ tag }) => tag)
   if (left.length < standing.length) return Effect.succeedSome(left)
-  return byDigest ? Effect.map(target.exists(descriptor), (exists) => Option.liftPredicate(left, () => exists)) : Effect.succeedNone
+  return byDigest ? Effect.map(holds(target, descriptor), (exists) => Option.liftPredicate(left, () => exists)) : Effect.succeedNone
 }
