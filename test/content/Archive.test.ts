@@ -2,9 +2,12 @@ import { execFileSync } from "node:child_process"
 import { lstat, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises"
 import * as NodePath from "node:path"
 import { gzipSync } from "node:zlib"
+import * as PlatformError from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
@@ -299,6 +302,118 @@ describe("reading an oci-archive", () => {
     )
   }
 })
+
+// --- disks that fail, and fibers that are interrupted ---
+
+type Disk = (fs: FileSystem.FileSystem) => FileSystem.FileSystem
+
+/** A disk that asks before it writes to a file. */
+const asking =
+  (before: (bytes: Uint8Array) => Effect.Effect<void, PlatformError.PlatformError>): Disk =>
+  (fs) => ({
+    ...fs,
+    open: (path, options) =>
+      Effect.map(fs.open(path, options), (file) => ({
+        [FileSystem.FileTypeId]: FileSystem.FileTypeId,
+        fd: file.fd,
+        stat: file.stat,
+        seek: (offset, from) => file.seek(offset, from),
+        sync: file.sync,
+        read: (buffer) => file.read(buffer),
+        readAlloc: (size) => file.readAlloc(size),
+        truncate: (length) => file.truncate(length),
+        write: (buffer) => file.write(buffer),
+        writeAll: (bytes) => Effect.zipRight(before(bytes), file.writeAll(bytes))
+      }))
+  })
+
+const writeOn = (disk: Disk, file: string, options: Archive.WriteOptions) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.provideService(Archive.write(file, options), FileSystem.FileSystem, disk(fs))).pipe(
+    Effect.provide(NodeContext.layer)
+  )
+
+const diskFull = new PlatformError.SystemError({
+  reason: "Unknown",
+  module: "FileSystem",
+  method: "writeAll",
+  description: "the disk is full"
+})
+
+/** Does something the first time only. */
+const once = <E>(first: Effect.Effect<void, E>) => {
+  let isFirst = true
+  return Effect.suspend(() => {
+    if (!isFirst) return Effect.void
+    isFirst = false
+    return first
+  })
+}
+
+const isHeader = (bytes: Uint8Array): boolean =>
+  bytes.length % 512 === 0 && Buffer.from(bytes.subarray(-255)).toString("latin1", 0, 5) === "ustar"
+
+for (const format of ["oci", "docker"] as const) {
+  describe(`${format}-archive: an entry that is not completed`, () => {
+    const tag = format === "oci" ? "v1" : "app:v1"
+    const [layer] = manifestOf(image).layers
+
+    const check = (file: string) =>
+      Effect.gen(function* () {
+        const archive = yield* read(file)
+        const manifest = yield* archive.fetchManifest(tag)
+        assert.strictEqual(manifest._tag, "ImageManifest")
+        for (const descriptor of Manifest.successors(manifest)) yield* readBlob(archive, descriptor)
+        const names = (yield* TarFiles.read(yield* promise(() => readFile(file)))).map(([name]) => name)
+        assert.lengthOf(new Set(names), names.length)
+      })
+
+    it.scoped("a disk that fails for its header: it is not there, and can be pushed again", () =>
+      Effect.gen(function* () {
+        if (layer === undefined) return assert.fail()
+        const file = yield* fileIn("app.tar")
+        const layerBytes = blobOf(image, layer)
+        let isReady = false
+        const fail = once(Effect.fail(diskFull))
+        const archive = yield* writeOn(
+          asking((bytes) => (isReady && isHeader(bytes) ? fail : Effect.void)),
+          file,
+          { format }
+        )
+        isReady = true
+        assert.include(yield* failure(archive.pushBlob(layer, layerBytes)), "the disk is full")
+        assert.isFalse(yield* archive.exists(layer))
+        yield* push(archive, image, [tag])
+        yield* archive.commit
+        yield* check(file)
+      })
+    )
+
+    it.scoped("an interruption while its header is written: it is there as a whole", () =>
+      Effect.gen(function* () {
+        if (layer === undefined) return assert.fail()
+        const file = yield* fileIn("app.tar")
+        const [reached, go] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        let isReady = false
+        const wait = once(Effect.zipRight(Deferred.succeed(reached, undefined), Deferred.await(go)))
+        const archive = yield* writeOn(
+          asking((bytes) => (isReady && isHeader(bytes) ? wait : Effect.void)),
+          file,
+          { format }
+        )
+        isReady = true
+        const pushing = yield* Effect.fork(archive.pushBlob(layer, blobOf(image, layer)))
+        yield* Deferred.await(reached)
+        const interrupting = yield* Effect.fork(Fiber.interrupt(pushing))
+        yield* Effect.yieldNow()
+        yield* Deferred.succeed(go, undefined)
+        yield* Fiber.join(interrupting)
+        yield* push(archive, image, [tag])
+        yield* archive.commit
+        yield* check(file)
+      })
+    )
+  })
+}
 
 // --- docker archives ---
 

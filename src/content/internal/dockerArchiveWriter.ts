@@ -67,11 +67,14 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
         const plain = decompress(bytes).pipe(limited("an unpacked layer", options.unpackedLimitBytes), tapBytes(hasher.update))
         yield* pour(plain, put)
         const diffId = hasher.digest()
-        diffIds.set(descriptor.digest, { diffId, size: descriptor.size })
+        const written = () => {
+          unpacked.add(diffId)
+          diffIds.set(descriptor.digest, { diffId, size: descriptor.size })
+        }
         // The same layer may come compressed in several ways.
-        if (unpacked.has(diffId)) return undefined
-        unpacked.add(diffId)
-        return layerFile(diffId)
+        if (!unpacked.has(diffId)) return { name: layerFile(diffId), written }
+        written()
+        return undefined
       })
     )
 

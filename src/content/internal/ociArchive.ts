@@ -77,7 +77,7 @@ export const write = Effect.fnUntraced(function* (label: string, tar: TarWriter)
             // Another fiber may have written it while this one waited for its turn.
             sizes.has(digest)
               ? Effect.succeed(undefined)
-              : Effect.as(pour(bytes, put), name).pipe(Effect.tap(() => Effect.sync(() => sizes.set(digest, size)))),
+              : Effect.as(pour(bytes, put), { name, written: () => void sizes.set(digest, size) }),
           name
         )
       )

@@ -16,6 +16,12 @@ import * as TarHeader from "./tarHeader.ts"
 /** Writes the content of an entry, unit by unit. @internal */
 export type Write = (bytes: Uint8Array) => Effect.Effect<void, StoreError>
 
+/** What an entry is called, and who is told at once when it is there. @internal */
+export interface Filled {
+  readonly name: string
+  readonly written: () => void
+}
+
 /** @internal */
 export interface TarWriter {
   /**
@@ -24,7 +30,7 @@ export interface TarWriter {
    * there. The folders it is in are entries before it: skopeo takes those that are not for the system's, and fails for who is not root.
    */
   readonly append: <E, R>(
-    fill: (write: Write) => Effect.Effect<string | undefined, E, R>,
+    fill: (write: Write) => Effect.Effect<Filled | undefined, E, R>,
     expected?: string
   ) => Effect.Effect<void, StoreError | E, R>
   readonly appendBytes: (name: string, bytes: Uint8Array) => Effect.Effect<void, StoreError>
@@ -64,8 +70,9 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
   let end = 0
   let isOpen = true
 
+  // The disk goes on with what it has begun: an interruption waits for it, or the next entry would be written at the same time.
   const writeAt = (offset: number, bytes: Uint8Array) =>
-    Effect.zipRight(file.seek(BigInt(offset), "start"), Effect.mapError(file.writeAll(bytes), failed))
+    Effect.uninterruptible(Effect.zipRight(file.seek(BigInt(offset), "start"), Effect.mapError(file.writeAll(bytes), failed)))
 
   const requireOpen = Effect.suspend(() => (isOpen ? Effect.void : storeError(label, "write", "the archive is complete")))
 
@@ -78,17 +85,22 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
         const opening = TarHeader.encodeFolders(entered)
         const start = end + opening.length + TarHeader.encode(expected, 0).length
         let sizeBytes = 0
-        const name = yield* fill((bytes) => {
+        const filled = yield* fill((bytes) => {
           const offset = start + sizeBytes
           sizeBytes += bytes.length
           return writeAt(offset, bytes)
         })
-        if (name === undefined) return
+        if (filled === undefined) return
         const padding = TarHeader.paddedBytes(sizeBytes) - sizeBytes
-        if (padding > 0) yield* writeAt(start + sizeBytes, new Uint8Array(padding))
-        yield* writeAt(end, join([opening, TarHeader.encode(name, sizeBytes)]))
-        for (const folder of entered) folders.add(folder)
-        end = start + sizeBytes + padding
+        const complete = Effect.gen(function* () {
+          if (padding > 0) yield* writeAt(start + sizeBytes, new Uint8Array(padding))
+          yield* writeAt(end, join([opening, TarHeader.encode(filled.name, sizeBytes)]))
+          for (const folder of entered) folders.add(folder)
+          end = start + sizeBytes + padding
+          filled.written()
+        })
+        // The entry is there, and everybody knows, or it is not.
+        yield* Effect.uninterruptible(complete)
       })
     )
 
@@ -107,7 +119,8 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
 
   const made: TarWriter = {
     append,
-    appendBytes: (name, bytes) => append((write) => Effect.as(bytes.length === 0 ? Effect.void : write(bytes), name), name),
+    appendBytes: (name, bytes) =>
+      append((write) => Effect.as(bytes.length === 0 ? Effect.void : write(bytes), { name, written: () => {} }), name),
     commit
   }
   return made
