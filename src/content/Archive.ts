@@ -57,7 +57,10 @@ export interface ReadArchive
 /** @since 0.1.0 */
 export interface WriteArchive extends ContentStore.Target<WriteError> {
   readonly format: Format
-  /** Completes the archive; a file that was in its place is replaced. Nothing can be pushed after that. */
+  /**
+   * Completes the archive; a file that was in its place is replaced. Nothing can be pushed after that. One that fails or is interrupted can be
+   * tried again.
+   */
   readonly commit: Effect.Effect<void, WriteError>
 }
 
@@ -114,10 +117,10 @@ export const write = Effect.fn("Archive.write")(function* (file: string, options
         unpackedLimitBytes: options.unpackedLimitBytes ?? unpackedLimitBytes
       })
     }
-    const { finish, storage } = yield* OciArchive.write(label, tar)
-    return { target: Place.writer(storage), finish }
+    const { commit, storage } = yield* OciArchive.write(label, tar)
+    return { target: Place.writer(storage), commit }
   })
-  const { finish, target } = yield* make
-  const archive: WriteArchive = { ...target, format, commit: Effect.zipRight(finish, tar.commit) }
+  const { commit, target } = yield* make
+  const archive: WriteArchive = { ...target, format, commit }
   return archive
 })

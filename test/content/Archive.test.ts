@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { lstat, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises"
+import { lstat, mkdir, readdir, readFile, rmdir, stat, symlink, writeFile } from "node:fs/promises"
 import * as NodePath from "node:path"
 import { gzipSync } from "node:zlib"
 import * as PlatformError from "@effect/platform/Error"
@@ -414,6 +414,92 @@ for (const format of ["oci", "docker"] as const) {
     )
   })
 }
+
+describe("a commit that fails", () => {
+  const endsArchive = (bytes: Uint8Array): boolean => bytes.length >= 1024 && bytes.subarray(-1024).every((byte) => byte === 0)
+  const wholeNames = (file: string) =>
+    Effect.map(
+      Effect.flatMap(
+        promise(() => readFile(file)),
+        TarFiles.read
+      ),
+      (entries) => entries.map(([name]) => name)
+    )
+
+  const formats = [
+    ["oci", "v1", "v2", "index.json"],
+    ["docker", "app:v1", "app:v2", "manifest.json"]
+  ] as const
+  for (const [format, first, second, last] of formats) {
+    const check = (file: string, ...expected: ReadonlyArray<string>) =>
+      Effect.gen(function* () {
+        const names = yield* wholeNames(file)
+        assert.strictEqual(names.at(-1), last)
+        assert.lengthOf(new Set(names), names.length)
+        const archive = yield* read(file)
+        assert.deepStrictEqual(yield* tags(archive), expected)
+        for (const tag of expected) {
+          const manifest = yield* archive.fetchManifest(tag)
+          for (const descriptor of Manifest.successors(manifest)) yield* readBlob(archive, descriptor)
+        }
+        assert.deepStrictEqual(yield* promise(() => readdir(NodePath.dirname(file))), ["app.tar"])
+      })
+
+    it.scoped(`${format}: on a full disk: tried again, with nothing twice`, () =>
+      Effect.gen(function* () {
+        const file = yield* fileIn("app.tar")
+        const fail = once(Effect.fail(diskFull))
+        const archive = yield* writeOn(
+          asking((bytes) => (endsArchive(bytes) ? fail : Effect.void)),
+          file,
+          { format }
+        )
+        yield* push(archive, image, [first])
+        assert.include(yield* failure(archive.commit), "the disk is full")
+        yield* archive.commit
+        yield* check(file, first)
+        assert.include(yield* failure(archive.commit), "the archive is complete")
+      })
+    )
+
+    it.scoped(`${format}: interrupted: tried again, with nothing twice`, () =>
+      Effect.gen(function* () {
+        const file = yield* fileIn("app.tar")
+        const [reached, go] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const wait = once(Effect.zipRight(Deferred.succeed(reached, undefined), Deferred.await(go)))
+        const archive = yield* writeOn(
+          asking((bytes) => (endsArchive(bytes) ? wait : Effect.void)),
+          file,
+          { format }
+        )
+        yield* push(archive, image, [first])
+        const committing = yield* Effect.fork(archive.commit)
+        yield* Deferred.await(reached)
+        const interrupting = yield* Effect.fork(Fiber.interrupt(committing))
+        yield* Effect.yieldNow()
+        yield* Deferred.succeed(go, undefined)
+        yield* Fiber.join(interrupting)
+        assert.notInclude(yield* promise(() => readdir(NodePath.dirname(file))), "app.tar")
+        yield* archive.commit
+        yield* check(file, first)
+      })
+    )
+
+    it.scoped(`${format}: for what is in its place: more can be pushed before it is tried again`, () =>
+      Effect.gen(function* () {
+        const file = yield* fileIn("app.tar")
+        const archive = yield* write(file, { format })
+        yield* push(archive, image, [first])
+        yield* promise(() => mkdir(file))
+        assert.include(yield* failure(archive.commit), "StoreError")
+        yield* push(archive, other, [second])
+        yield* promise(() => rmdir(file))
+        yield* archive.commit
+        yield* check(file, first, second)
+      })
+    )
+  }
+})
 
 // --- docker archives ---
 

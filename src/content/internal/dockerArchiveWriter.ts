@@ -45,7 +45,7 @@ const unsupported = (mediaType: string, reason: string) => new UnsupportedManife
 /** @internal */
 export interface DockerWriting {
   readonly target: ContentStore.Target<DockerError>
-  readonly finish: Effect.Effect<void, DockerError>
+  readonly commit: Effect.Effect<void, DockerError>
 }
 
 /** @internal */
@@ -160,5 +160,5 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
       Layers: diffIds.map(layerFile)
     }))
 
-  return { target, finish: Effect.suspend(() => tar.appendBytes(manifestFile, jsonBytes(manifestJson()))) }
+  return { target, commit: tar.commit(manifestFile, () => jsonBytes(manifestJson())) }
 }

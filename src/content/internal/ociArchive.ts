@@ -51,7 +51,7 @@ export const read = Effect.fnUntraced(function* (label: string, tar: TarFile) {
 /** @internal */
 export interface ArchiveWriting {
   readonly storage: Reading & Writing
-  readonly finish: Effect.Effect<void, LocalError>
+  readonly commit: Effect.Effect<void, LocalError>
 }
 
 /** @internal */
@@ -82,6 +82,6 @@ export const write = Effect.fnUntraced(function* (label: string, tar: TarWriter)
         )
       )
   }
-  const made: ArchiveWriting = { storage, finish: Effect.suspend(() => tar.appendBytes(Index.indexFile, Index.bytes(index))) }
+  const made: ArchiveWriting = { storage, commit: tar.commit(Index.indexFile, () => Index.bytes(index)) }
   return made
 })

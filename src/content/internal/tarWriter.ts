@@ -2,6 +2,7 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -34,13 +35,13 @@ export interface TarWriter {
     expected?: string
   ) => Effect.Effect<void, StoreError | E, R>
   readonly appendBytes: (name: string, bytes: Uint8Array) => Effect.Effect<void, StoreError>
-  /** Ends the archive and puts it in its place. */
-  readonly commit: Effect.Effect<void, StoreError>
+  /** Ends the archive with one more file, in no folder, and puts it in its place. When that fails all goes on as if it had not been tried. */
+  readonly commit: (name: string, content: () => Uint8Array) => Effect.Effect<void, StoreError>
 }
 
 /**
- * Where the archive is put together, and how it comes to its place: a file is replaced, and keeps who may read it; to what is none, such as a
- * pipe, the archive is written once it is complete.
+ * Where the archive is put together, and how it comes to its place: a file is replaced at once, and keeps who may read it; to what is none,
+ * such as a pipe, the archive is written once it is complete.
  */
 const ending = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
   const failed = fromPlatform(label, "write")
@@ -54,25 +55,48 @@ const ending = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Pa
   }
   const beside = paths.join(paths.dirname(path), name)
   const keepMode = Option.match(there, { onNone: () => Effect.void, onSome: ({ mode }) => fs.chmod(beside, mode & 0o7777) })
-  return { beside, publish: Effect.mapError(Effect.zipRight(keepMode, fs.rename(beside, path)), failed) }
+  const replace = Effect.uninterruptible(Effect.zipRight(keepMode, fs.rename(beside, path)))
+  return { beside, publish: Effect.mapError(replace, failed) }
 })
+
+/** A file that is open. */
+interface Opened {
+  readonly file: FileSystem.File
+  readonly close: Effect.Effect<void>
+}
 
 /** What is not committed when the scope closes is removed. @internal */
 export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
   const failed = fromPlatform(label, "write")
   const { beside, publish } = yield* ending(fs, paths, target, label)
   yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(beside, { force: true })))
-  // Closed before it is renamed: not every system renames open files.
-  const opened = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
-  const file = yield* fs.open(beside, { flag: "wx+" }).pipe(Scope.extend(opened), Effect.mapError(failed))
+  const scope = yield* Effect.scope
+  const open = Effect.fnUntraced(function* (flag: FileSystem.OpenFlag) {
+    const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+    const file = yield* fs.open(beside, { flag }).pipe(Scope.extend(own), Effect.mapError(failed))
+    const made: Opened = { file, close: Scope.close(own, Exit.void) }
+    return made
+  }, Effect.uninterruptible)
+  let opened: Opened | undefined = yield* open("wx+")
   const turn = Jobs.make(1)
   const folders = new Set<string>()
   let end = 0
   let isOpen = true
 
+  const use = Effect.suspend(() =>
+    opened === undefined
+      ? Effect.map(open("r+"), (again) => {
+          opened = again
+          return again.file
+        })
+      : Effect.succeed(opened.file)
+  )
+
   // The disk goes on with what it has begun: an interruption waits for it, or the next entry would be written at the same time.
   const writeAt = (offset: number, bytes: Uint8Array) =>
-    Effect.uninterruptible(Effect.zipRight(file.seek(BigInt(offset), "start"), Effect.mapError(file.writeAll(bytes), failed)))
+    Effect.uninterruptible(
+      Effect.flatMap(use, (file) => Effect.zipRight(file.seek(BigInt(offset), "start"), Effect.mapError(file.writeAll(bytes), failed)))
+    )
 
   const requireOpen = Effect.suspend(() => (isOpen ? Effect.void : storeError(label, "write", "the archive is complete")))
 
@@ -104,18 +128,35 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
       })
     )
 
-  const commit = Jobs.one(
-    turn,
-    Effect.gen(function* () {
-      yield* requireOpen
-      isOpen = false
-      yield* writeAt(end, TarHeader.trailer())
-      // What an entry that failed has left behind.
-      yield* Effect.mapError(file.truncate(BigInt(end + TarHeader.trailer().length)), failed)
-      yield* Effect.uninterruptible(Scope.close(opened, Exit.void))
-      yield* publish
-    })
-  )
+  /** What an entry that failed has left behind is cut off. */
+  const endAt = (sizeBytes: number) =>
+    Effect.flatMap(use, (file) => Effect.mapError(file.truncate(BigInt(sizeBytes)), failed)).pipe(
+      // Not every system renames open files.
+      Effect.zipRight(Effect.suspend(() => opened?.close ?? Effect.void)),
+      Effect.zipRight(
+        Effect.sync(() => {
+          opened = undefined
+        })
+      )
+    )
+
+  const commit: TarWriter["commit"] = (name, content) =>
+    Jobs.one(
+      turn,
+      Effect.gen(function* () {
+        yield* requireOpen
+        const bytes = content()
+        const padding = new Uint8Array(TarHeader.paddedBytes(bytes.length) - bytes.length)
+        const last = join([TarHeader.encode(name, bytes.length), bytes, padding, TarHeader.trailer()])
+        // `end` stays where it is: what is written next, if this fails, takes its place.
+        yield* Effect.uninterruptible(Effect.zipRight(writeAt(end, last), endAt(end + last.length)))
+        yield* Effect.uninterruptibleMask((restore) =>
+          Effect.map(restore(publish), () => {
+            isOpen = false
+          })
+        )
+      })
+    )
 
   const made: TarWriter = {
     append,
