@@ -799,6 +799,22 @@ describe("writing a docker-archive", () => {
     })
   )
 
+  it.scoped("many writers at once: every name is there, and each configuration once", () =>
+    Effect.gen(function* () {
+      const file = yield* fileIn("app.tar")
+      const archive = yield* write(file, docker)
+      const manifest = manifestOf(image)
+      for (const descriptor of Manifest.successors(manifest)) yield* archive.pushBlob(descriptor, blobOf(image, descriptor))
+      const twin = Manifest.imageManifest({ config: manifest.config, layers: manifest.layers, annotations: { of: "the same image" } })
+      const names = Array.from({ length: 20 }, (_, at) => `app:${at}`).sort()
+      const entries = names.map((name, at) => [name, at % 2 === 0 ? manifest : twin] as const)
+      yield* Effect.forEach(entries, ([name, pushed]) => archive.pushManifest(pushed, { tags: [name] }), { concurrency: "unbounded" })
+      yield* archive.commit
+      assert.deepStrictEqual(yield* tags(yield* read(file)), names)
+      assert.lengthOf(yield* TarFiles.read(yield* promise(() => readFile(file))), 4)
+    })
+  )
+
   it.scoped("a tag without repository is no name", () =>
     Effect.gen(function* () {
       const archive = yield* write(yield* fileIn("app.tar"), docker)

@@ -54,6 +54,7 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
   const diffIds = new Map<Digest.Digest, { readonly diffId: Digest.Digest; readonly size: number }>()
   const configs = new Map<Digest.Digest, Uint8Array>()
   const unpacked = new Set<Digest.Digest>()
+  const written = new Set<Digest.Digest>()
   const images = new Map<Digest.Digest, Image>()
 
   const has = ({ digest, size }: Descriptor.Descriptor): boolean =>
@@ -67,13 +68,13 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
         const plain = decompress(bytes).pipe(limited("an unpacked layer", options.unpackedLimitBytes), tapBytes(hasher.update))
         yield* pour(plain, put)
         const diffId = hasher.digest()
-        const written = () => {
+        const known = () => {
           unpacked.add(diffId)
           diffIds.set(descriptor.digest, { diffId, size: descriptor.size })
         }
         // The same layer may come compressed in several ways.
-        if (!unpacked.has(diffId)) return { name: layerFile(diffId), written }
-        written()
+        if (!unpacked.has(diffId)) return { name: layerFile(diffId), written: known }
+        known()
         return undefined
       })
     )
@@ -105,6 +106,15 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
     }
     return { bytes, layers }
   })
+
+  const writeConfig = (digest: Digest.Digest, bytes: Uint8Array) => {
+    const name = configFile(digest)
+    // Manifests may share a configuration, and one may be pushed by several fibers: one of them writes it, when it has its turn.
+    return tar.append(
+      (put) => (written.has(digest) ? Effect.succeed(undefined) : Effect.as(put(bytes), { name, written: () => void written.add(digest) })),
+      name
+    )
+  }
 
   const tagImage = (image: Image, tags: ReadonlyArray<string>) => {
     for (const [digest, other] of images)
@@ -139,11 +149,8 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
         return yield* unsupported(manifest.mediaType, "a docker archive holds images, each for one platform: choose one")
       }
       const { bytes, layers } = yield* contentOf(manifest)
-      const known = images.get(manifest.digest)
-      // Two manifests may share a configuration: the image is the same.
-      const written = [...images.values()].some((_) => _.manifest.config.digest === manifest.config.digest)
-      if (!written) yield* tar.appendBytes(configFile(manifest.config.digest), bytes)
-      tagImage(known ?? { manifest, diffIds: layers, names: new Set() }, names)
+      yield* writeConfig(manifest.config.digest, bytes)
+      tagImage(images.get(manifest.digest) ?? { manifest, diffIds: layers, names: new Set() }, names)
     }),
     tag: Effect.fnUntraced(function* (descriptor, tag) {
       const names = yield* namesOf([tag])
