@@ -815,6 +815,34 @@ describe("writing a docker-archive", () => {
     })
   )
 
+  it.scoped("what waits for its image is bounded; images that are there take no room", () =>
+    Effect.gen(function* () {
+      const file = yield* fileIn("app.tar")
+      const archive = yield* write(file, docker)
+      const large = (seed: number) => blob(new Uint8Array(16 * 1024 * 1024).fill(seed), "application/vnd.example.part")
+      for (const seed of [1, 2, 3]) yield* archive.pushBlob(large(seed).descriptor, large(seed).bytes)
+      // Neither twice nor after a failure.
+      yield* archive.pushBlob(large(3).descriptor, large(3).bytes, { checkExists: false })
+      assert.include(yield* failure(archive.pushBlob(large(4).descriptor, large(5).bytes)), "DigestMismatch")
+      for (const seed of [1, 2, 3, 4, 5]) {
+        const padded = new Uint8Array(8 * 1024 * 1024).fill(0x20)
+        padded.set(config(one), seed)
+        const made = blob(padded, MediaType.ociImageConfig)
+        const layer = blob(one, MediaType.ociLayerTar)
+        for (const { bytes, descriptor } of [made, layer]) yield* archive.pushBlob(descriptor, bytes)
+        yield* archive.pushManifest(Manifest.imageManifest({ config: made.descriptor, layers: [layer.descriptor] }), {
+          tags: [`app:${seed}`]
+        })
+        assert.isTrue(yield* archive.exists(made.descriptor))
+      }
+      yield* archive.pushBlob(large(4).descriptor, large(4).bytes)
+      const message = yield* failure(archive.pushBlob(large(5).descriptor, large(5).bytes))
+      assert.include(message, "LimitExceeded: what waits for its image in the docker archive")
+      yield* archive.commit
+      assert.lengthOf(yield* tags(yield* read(file)), 5)
+    })
+  )
+
   it.scoped("a tag without repository is no name", () =>
     Effect.gen(function* () {
       const archive = yield* write(yield* fileIn("app.tar"), docker)

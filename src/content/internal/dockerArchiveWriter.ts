@@ -1,16 +1,18 @@
 // An archive for `docker load`: `manifest.json`, configurations by digest, and layers as they are unpacked, by diff id.
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
 import * as ImageConfig from "../../model/ImageConfig.ts"
+import * as Ending from "../../model/internal/ending.ts"
 import { jsonBytes } from "../../model/internal/json.ts"
 import type * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import type * as Reference from "../../model/Reference.ts"
-import { MalformedContent, UnsupportedManifest } from "../../model/RegistryError.ts"
+import { LimitExceeded, MalformedContent, UnsupportedManifest } from "../../model/RegistryError.ts"
 import type * as ContentStore from "../ContentStore.ts"
 import { collect, counted, limited, pour, tapBytes, toStream } from "./blobBytes.ts"
 import { decompress } from "./compression.ts"
@@ -27,6 +29,12 @@ interface Image {
   readonly diffIds: ReadonlyArray<Digest.Digest>
   readonly names: ReadonlySet<string>
 }
+
+/** A configuration: its bytes wait for its image; of one that is in the archive only its diff ids are still asked for. */
+type Config = { readonly size: number } & ({ readonly bytes: Uint8Array } | { readonly diffIds: ReadonlyArray<string> })
+
+// Room for any number of images that are copied at once. What is no image is refused when its manifest comes, after all of its blobs.
+const waitingLimitBytes = 64 * 1024 * 1024
 
 /** @internal */
 export interface Options {
@@ -52,13 +60,13 @@ export interface DockerWriting {
 export const write = (label: string, tar: TarWriter, options: Options): DockerWriting => {
   // By digest of what was pushed. The layers are in the archive by now, configurations wait for their image.
   const diffIds = new Map<Digest.Digest, { readonly diffId: Digest.Digest; readonly size: number }>()
-  const configs = new Map<Digest.Digest, Uint8Array>()
+  const configs = new Map<Digest.Digest, Config>()
   const unpacked = new Set<Digest.Digest>()
-  const written = new Set<Digest.Digest>()
   const images = new Map<Digest.Digest, Image>()
+  let waitingBytes = 0
 
   const has = ({ digest, size }: Descriptor.Descriptor): boolean =>
-    size === (diffIds.get(digest)?.size ?? configs.get(digest)?.length ?? images.get(digest)?.manifest.size)
+    size === (diffIds.get(digest)?.size ?? configs.get(digest)?.size ?? images.get(digest)?.manifest.size)
 
   const pushLayer = <E, R>(descriptor: Descriptor.Descriptor, bytes: Stream.Stream<Uint8Array, E, R>) =>
     tar.append(
@@ -87,33 +95,52 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
         `a docker archive has room for layers and configurations, not for ${descriptor.mediaType}`
       )
     }
-    configs.set(descriptor.digest, (yield* collect(bytes)).slice())
+    const { digest, size } = descriptor
+    if (waitingBytes + size > waitingLimitBytes) {
+      return yield* new LimitExceeded({ what: "what waits for its image in the docker archive", limit: waitingLimitBytes })
+    }
+    yield* Ending.between(
+      () => {
+        waitingBytes += size
+      },
+      collect(bytes),
+      (exit) => {
+        if (Exit.isSuccess(exit) && !configs.has(digest)) configs.set(digest, { size, bytes: exit.value.slice() })
+        else waitingBytes -= size
+      }
+    )
   })
 
   /** The layers of an image by diff id, when all of it is there and fits together. */
-  const contentOf = Effect.fnUntraced(function* (manifest: Manifest.ImageManifest) {
-    const bytes = configs.get(manifest.config.digest)
-    if (bytes === undefined || !MediaType.isConfig(manifest.config.mediaType)) {
+  const layersOf = Effect.fnUntraced(function* (manifest: Manifest.ImageManifest) {
+    const config = configs.get(manifest.config.digest)
+    if (config === undefined || !MediaType.isConfig(manifest.config.mediaType)) {
       const reason = "a docker archive holds images with a configuration, which is pushed before"
       return yield* unsupported(manifest.mediaType, reason)
     }
     const layers = yield* Effect.forEach(manifest.layers, ({ digest }) =>
       Either.fromNullable(diffIds.get(digest)?.diffId, () => unsupported(manifest.mediaType, `there is no layer ${digest} in the archive`))
     )
-    const expected = (yield* ImageConfig.decode(bytes)).rootfs.diff_ids
+    const expected = "bytes" in config ? (yield* ImageConfig.decode(config.bytes)).rootfs.diff_ids : config.diffIds
     if (layers.length !== expected.length || layers.some((diffId, at) => diffId !== expected[at])) {
       return yield* new MalformedContent({ kind: "image config", reason: "its diff_ids are not those of the layers" })
     }
-    return { bytes, layers }
+    return layers
   })
 
-  const writeConfig = (digest: Digest.Digest, bytes: Uint8Array) => {
+  const writeConfig = (digest: Digest.Digest, diffIds: ReadonlyArray<string>) => {
     const name = configFile(digest)
-    // Manifests may share a configuration, and one may be pushed by several fibers: one of them writes it, when it has its turn.
-    return tar.append(
-      (put) => (written.has(digest) ? Effect.succeed(undefined) : Effect.as(put(bytes), { name, written: () => void written.add(digest) })),
-      name
-    )
+    return tar.append((put) => {
+      const config = configs.get(digest)
+      // Manifests may share a configuration, and one may be pushed by several fibers: the first one that has its turn writes it.
+      if (config === undefined || !("bytes" in config)) return Effect.succeed(undefined)
+      const { bytes, size } = config
+      const written = () => {
+        configs.set(digest, { size, diffIds })
+        waitingBytes -= size
+      }
+      return Effect.as(put(bytes), { name, written })
+    }, name)
   }
 
   const tagImage = (image: Image, tags: ReadonlyArray<string>) => {
@@ -148,8 +175,8 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
       if (manifest._tag !== "ImageManifest") {
         return yield* unsupported(manifest.mediaType, "a docker archive holds images, each for one platform: choose one")
       }
-      const { bytes, layers } = yield* contentOf(manifest)
-      yield* writeConfig(manifest.config.digest, bytes)
+      const layers = yield* layersOf(manifest)
+      yield* writeConfig(manifest.config.digest, layers)
       tagImage(images.get(manifest.digest) ?? { manifest, diffIds: layers, names: new Set() }, names)
     }),
     tag: Effect.fnUntraced(function* (descriptor, tag) {
