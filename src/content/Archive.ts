@@ -12,6 +12,10 @@
  * the same for the same archive. Writing unpacks layers, so that digests of manifests and of compressed layers are not kept; digests of
  * configurations are. Its tags are names: `alpine:3.20`.
  *
+ * Docker since 25 and containerd write archives that are both, in which images of several names may have the same tag. As an OCI archive its
+ * images go by tag, and by the whole name that is beside it (`io.containerd.image.name`); those that share a tag with others are listed by
+ * their names. A tag that several images have says nothing: to resolve it fails.
+ *
  * @since 0.1.0
  */
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -22,6 +26,7 @@ import type * as Descriptor from "../model/Descriptor.ts"
 import type * as Reference from "../model/Reference.ts"
 import type { UnsupportedManifest } from "../model/RegistryError.ts"
 import type * as ContentStore from "./ContentStore.ts"
+import * as ContainerdNames from "./internal/containerdNames.ts"
 import * as DockerArchive from "./internal/dockerArchive.ts"
 import * as DockerArchiveWriter from "./internal/dockerArchiveWriter.ts"
 import * as DockerNames from "./internal/dockerNames.ts"
@@ -99,8 +104,8 @@ export const read = Effect.fn("Archive.read")(function* (file: string, options: 
   const label = labelOf(format, file)
   const reader =
     format === "oci"
-      ? Place.reader(yield* OciArchive.read(label, tar))
-      : Place.reader(yield* DockerArchive.read(label, tar), DockerNames.find(label))
+      ? Place.reader(yield* OciArchive.read(label, tar), ContainerdNames.naming)
+      : Place.reader(yield* DockerArchive.read(label, tar), DockerNames.naming)
   const archive: ReadArchive = { ...reader, format }
   return archive
 })

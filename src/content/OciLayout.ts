@@ -6,7 +6,8 @@
  * outside of the folder is touched.
  *
  * A tag is the annotation `org.opencontainers.image.ref.name` of an entry of `index.json`, and nowhere else. Manifests pushed without tag
- * are entries without it, unless an index has them.
+ * are entries without it, unless an index has them. A tag that other tools gave to several manifests fails when it is resolved, until it is
+ * given to one.
  *
  * @since 0.1.0
  */

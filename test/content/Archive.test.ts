@@ -662,6 +662,76 @@ describe("reading a docker-archive", () => {
     })
   )
 
+  /** Docker 25 and later, of images by name. */
+  const newSave = (images: ReadonlyArray<readonly [name: string, image: DirImage.DirImage]>): ReadonlyArray<TarFiles.Entry> => {
+    const path = (digest: string) => `blobs/${digest.replace(":", "/")}`
+    const manifests = images.map(([name, image]) => ({
+      ...manifestOf(image).descriptor,
+      annotations: {
+        "io.containerd.image.name": `docker.io/library/${name}`,
+        "org.opencontainers.image.ref.name": name.slice(name.indexOf(":") + 1)
+      }
+    }))
+    const blobs = new Map(images.flatMap(([, image]) => [[manifestOf(image).digest, image.manifest] as const, ...image.blobs]))
+    const saved = images.map(([name, image]) => {
+      const { config, layers } = manifestOf(image)
+      return { Config: path(config.digest), RepoTags: [name], Layers: layers.map((_) => path(_.digest)) }
+    })
+    return [
+      ["oci-layout", '{"imageLayoutVersion":"1.0.0"}'],
+      ["index.json", JSON.stringify({ schemaVersion: 2, manifests })],
+      ["manifest.json", JSON.stringify(saved)],
+      ...[...blobs].map(([digest, bytes]): TarFiles.Entry => [path(digest), bytes])
+    ]
+  }
+
+  it.scoped("a new one of several images: by tag, by name, and never by a tag that several have", () =>
+    Effect.gen(function* () {
+      const entries = newSave([
+        ["app:latest", image],
+        ["app:v1", image],
+        ["web:latest", other]
+      ])
+      const archive = yield* opened(entries)
+      assert.strictEqual(archive.format, "oci")
+      assert.deepStrictEqual(yield* tags(archive), ["app:latest", "v1", "web:latest"])
+      const names = [
+        ["app:latest", image],
+        ["docker.io/library/app:latest", image],
+        ["v1", image],
+        ["app:v1", image],
+        ["web:latest", other],
+        ["docker.io/library/web:latest", other],
+        [other.digest, other]
+      ] as const
+      for (const [name, { digest }] of names) assert.strictEqual((yield* archive.resolve(name)).digest, digest, name)
+      const several = "several images have the tag latest: name one of app:latest, web:latest"
+      for (const meant of [archive.resolve("latest"), archive.fetchManifest("latest"), archive.main]) {
+        assert.include(yield* failure(meant), several)
+      }
+      for (const name of ["web:v1", "ghcr.io/library/web:latest", "v2"]) {
+        assert.include(yield* failure(archive.resolve(name)), "is not there", name)
+      }
+      const docker = yield* opened(entries, { format: "docker" })
+      assert.deepStrictEqual(yield* tags(docker), ["app:latest", "app:v1", "web:latest"])
+      assert.include(yield* failure(docker.resolve("latest")), several)
+    })
+  )
+
+  it.scoped("a tag that entries of one manifest share stands for it", () =>
+    Effect.gen(function* () {
+      const archive = yield* opened(
+        newSave([
+          ["app:latest", image],
+          ["web:latest", image]
+        ])
+      )
+      assert.deepStrictEqual(yield* tags(archive), ["latest"])
+      for (const name of ["latest", "web:latest"]) assert.strictEqual((yield* archive.resolve(name)).digest, image.digest)
+      assert.strictEqual((yield* archive.main).digest, image.digest)
+    })
+  )
+
   it.scoped("a layer that is to be had elsewhere", () =>
     Effect.gen(function* () {
       const source = {

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as MemoryStore from "../../src/content/MemoryStore.ts"
@@ -124,6 +125,35 @@ describe("the files of a layout", () => {
       assert.include(yield* failure(layout.main), "a, b, c")
       yield* layout.tag(second.descriptor, "latest")
       assert.deepStrictEqual(yield* layout.main, second.descriptor)
+    })
+  )
+
+  it.scoped("a tag that another tool gave to several images stands for none, until it is given to one", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const [first, second] = [yield* push(layout, image, ["v1"]), yield* push(layout, other, ["v2"])]
+      const share = (tag: string) =>
+        Effect.flatMap(indexOf(folder), (index) => {
+          const annotations = { "org.opencontainers.image.ref.name": tag }
+          const manifests = index.manifests.map((entry: object) => ({ ...entry, annotations }))
+          return promise(() => writeFile(NodePath.join(folder, "index.json"), JSON.stringify({ ...index, manifests })))
+        })
+      yield* share("latest")
+      assert.deepStrictEqual(yield* tags(layout), ["latest"])
+      for (const meant of [layout.resolve("latest"), layout.main]) {
+        assert.include(yield* failure(meant), "several images have the tag latest: name one of them by digest")
+      }
+      assert.deepStrictEqual(yield* layout.current("latest"), Option.none())
+      for (const { descriptor, digest } of [first, second]) assert.deepStrictEqual(yield* layout.resolve(digest), descriptor)
+      yield* layout.tag(second.descriptor, "latest")
+      assert.deepStrictEqual(yield* layout.main, second.descriptor)
+      yield* push(layout, image, ["v1"])
+      yield* share("latest")
+      yield* layout.untag("latest")
+      assert.deepStrictEqual(
+        (yield* layout.roots).map(({ digest }) => digest),
+        [second.digest, first.digest]
+      )
     })
   )
 

@@ -1,11 +1,10 @@
 // Names of images in a docker archive: references, which people also call by their tag alone.
-import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Reference from "../../model/Reference.ts"
 import { InvalidReference } from "../../model/RegistryError.ts"
 import * as Index from "./layoutIndex.ts"
-import { type LocalError, storeError } from "./localError.ts"
+import type { Naming } from "./place.ts"
 
 /** Everything but a bare word, which may be a tag as well. */
 const isName = (text: string): boolean => text.includes(":") || text.includes("/")
@@ -27,15 +26,13 @@ export const name = (tag: string, repository: Reference.Repository | undefined):
   )
 }
 
-/** The image of that name, or the only one with that tag. @internal */
-export const find = (label: string) =>
-  Effect.fnUntraced(function* (index: Index.Index, reference: string) {
-    const named = Option.flatMap(normalize(reference), (_) => Index.byTag(index, _))
-    if (Option.isSome(named) || isName(reference)) return named
-    const tagged = index.manifests.filter((entry) => Option.exists(parse(Index.tagOf(entry) ?? ""), (_) => _.tag === reference))
-    const [first] = tagged
-    if (new Set(tagged.map((_) => _.digest)).size > 1) {
-      return yield* Effect.fail<LocalError>(storeError(label, "resolve", `several images have the tag ${reference}: say which by name:tag`))
-    }
-    return Option.map(Option.fromNullable(first), Index.untagged)
-  })
+/** Names, and by themselves the tags in them. @internal */
+export const naming: Naming = {
+  find: (index, reference) => {
+    const named = Option.match(normalize(reference), { onNone: () => [], onSome: (_) => Index.ofTag(index, _) })
+    return named.length > 0 || isName(reference)
+      ? named
+      : index.manifests.filter((entry) => Option.exists(parse(Index.tagOf(entry) ?? ""), (_) => _.tag === reference))
+  },
+  tags: Index.tags
+}

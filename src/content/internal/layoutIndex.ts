@@ -116,11 +116,19 @@ export const untagged = (entry: Descriptor.Descriptor): Descriptor.Descriptor =>
 const tagged = (entry: Descriptor.Descriptor, tag: string): Descriptor.Descriptor =>
   Descriptor.make({ ...entry, annotations: { ...entry.annotations, [Annotations.refName]: tag } })
 
-const replace = (index: Index, manifests: ReadonlyArray<Descriptor.Descriptor>): Index => ({ ...index, manifests })
-
 /** @internal */
-export const byTag = (index: Index, tag: string): Option.Option<Descriptor.Descriptor> =>
-  Option.map(Option.fromNullable(index.manifests.find((entry) => tagOf(entry) === tag)), untagged)
+export const replace = (index: Index, manifests: ReadonlyArray<Descriptor.Descriptor>): Index => ({ ...index, manifests })
+
+/** All entries of a tag. Docker and containerd give one tag to several images, whose names they write elsewhere. @internal */
+export const ofTag = (index: Index, tag: string): ReadonlyArray<Descriptor.Descriptor> =>
+  index.manifests.filter((entry) => tagOf(entry) === tag)
+
+/** The manifest that all of the entries are of; none when there is none, or several. @internal */
+export const only = ([first, ...others]: ReadonlyArray<Descriptor.Descriptor>): Option.Option<Descriptor.Descriptor> =>
+  first !== undefined && others.every(({ digest }) => digest === first.digest) ? Option.some(untagged(first)) : Option.none()
+
+/** What a tag stands for, when that is one manifest. @internal */
+export const byTag = (index: Index, tag: string): Option.Option<Descriptor.Descriptor> => only(ofTag(index, tag))
 
 /** @internal */
 export const byDigest = (index: Index, digest: string): Option.Option<Descriptor.Descriptor> =>
@@ -143,17 +151,12 @@ export const setTag = (index: Index, entry: Descriptor.Descriptor, tag: string):
 export const add = (index: Index, entry: Descriptor.Descriptor): Index =>
   Option.isSome(byDigest(index, entry.digest)) ? index : replace(index, [...index.manifests, untagged(entry)])
 
-/** Lists a tag no more; its manifest stays. The same index when there is no such tag. @internal */
+/** Lists a tag no more; what it stood for stays. The same index when there is no such tag. @internal */
 export const removeTag = (index: Index, tag: string): Index => {
-  const entry = index.manifests.find((_) => tagOf(_) === tag)
-  if (entry === undefined) return index
-  return add(
-    replace(
-      index,
-      index.manifests.filter((_) => tagOf(_) !== tag)
-    ),
-    entry
-  )
+  const entries = ofTag(index, tag)
+  if (entries.length === 0) return index
+  const others = index.manifests.filter((_) => tagOf(_) !== tag)
+  return entries.reduce(add, replace(index, others))
 }
 
 /** Lists a manifest no more, by no tag. @internal */

@@ -1,5 +1,6 @@
 // The rules of a place over a storage: how references are resolved, content is checked on its way in and out, and tags move.
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Descriptor from "../../model/Descriptor.ts"
@@ -27,9 +28,14 @@ export interface Reader
   readonly main: Effect.Effect<Descriptor.Descriptor, LocalError>
 }
 
-type Find = (index: Index.Index, reference: string) => Effect.Effect<Option.Option<Descriptor.Descriptor>, LocalError>
+/** How the images of a place are called. @internal */
+export interface Naming {
+  /** The entries of that name. */
+  readonly find: (index: Index.Index, name: string) => ReadonlyArray<Descriptor.Descriptor>
+  readonly tags: (index: Index.Index) => ReadonlyArray<string>
+}
 
-const findTag: Find = (index, reference) => Effect.succeed(Index.byTag(index, reference))
+const byTags: Naming = { find: Index.ofTag, tags: Index.tags }
 
 const hasSize = (storage: Reading, descriptor: Descriptor.Descriptor) =>
   Effect.map(storage.sizeOf(descriptor.digest), (size) => Option.contains(size, descriptor.size))
@@ -55,9 +61,6 @@ const byDigest = Effect.fnUntraced(function* (storage: Reading, index: Index.Ind
   return Option.filterMap(found, (manifest) => (manifest._tag === "UnknownManifest" ? Option.none() : Option.some(manifest.descriptor)))
 })
 
-const only = ([first, ...others]: ReadonlyArray<Descriptor.Descriptor>): Option.Option<Descriptor.Descriptor> =>
-  first !== undefined && others.every(({ digest }) => digest === first.digest) ? Option.some(Index.untagged(first)) : Option.none()
-
 /** Whether it is there for another manifest, such as a signature. What has a tag, or cannot be read, counts as an image of its own. */
 const isReferrer = (storage: Reading, entry: Descriptor.Descriptor): Effect.Effect<boolean> =>
   Index.tagOf(entry) !== undefined
@@ -67,37 +70,53 @@ const isReferrer = (storage: Reading, entry: Descriptor.Descriptor): Effect.Effe
         Effect.orElseSucceed(() => false)
       )
 
+const maxShown = 10
+
+const shown = (names: ReadonlyArray<string>): string => {
+  const some = names.slice(0, maxShown).join(", ")
+  if (names.length === 0) return "them by digest"
+  return names.length > maxShown ? `${some} and ${names.length - maxShown} more` : some
+}
+
+/** The manifest that entries of a name are of. Of several none is meant more than the others. */
+const oneOf = (
+  { label }: Reading,
+  { tags }: Naming,
+  index: Index.Index,
+  name: string,
+  entries: ReadonlyArray<Descriptor.Descriptor>
+): Either.Either<Option.Option<Descriptor.Descriptor>, LocalError> => {
+  const found = Index.only(entries)
+  if (Option.isSome(found) || entries.length === 0) return Either.right(found)
+  const names = tags(Index.replace(index, entries)).filter((_) => _ !== name)
+  return Either.left(storeError(label, "resolve", `several images have the tag ${name}: name one of ${shown(names)}`))
+}
+
 /** The image people mean who do not say which: the only one, else `latest`, else the only one that does not refer to another. */
-const mainOf = Effect.fnUntraced(function* (storage: Reading, index: Index.Index) {
+const mainOf = Effect.fnUntraced(function* (storage: Reading, naming: Naming, index: Index.Index) {
   const { manifests } = index
   if (manifests.length === 0) return yield* missing(storage.label, "resolve", "a manifest")
-  const plain = Option.orElse(only(manifests), () => Index.byTag(index, "latest"))
-  if (Option.isSome(plain)) return plain.value
+  const alone = Index.only(manifests)
+  if (Option.isSome(alone)) return alone.value
+  const latest = yield* oneOf(storage, naming, index, "latest", Index.ofTag(index, "latest"))
+  if (Option.isSome(latest)) return latest.value
   const images = yield* Effect.filter(manifests, (entry) => isReferrer(storage, entry), { negate: true })
-  return yield* Effect.mapError(only(images), () =>
+  return yield* Effect.mapError(Index.only(images), () =>
     storeError(
       storage.label,
       "resolve",
-      `it holds several manifests, none of them is tagged latest: name one of ${shown(Index.tags(index))}`
+      `it holds several manifests, none of them is tagged latest: name one of ${shown(naming.tags(index))}`
     )
   )
 })
 
-const maxShown = 10
-
-const shown = (tags: ReadonlyArray<string>): string => {
-  const some = tags.slice(0, maxShown).join(", ")
-  if (tags.length === 0) return "them by digest"
-  return tags.length > maxShown ? `${some} and ${tags.length - maxShown} more` : some
-}
-
 /** @internal */
-export const reader = (storage: Reading, find: Find = findTag): Reader => {
+export const reader = (storage: Reading, naming: Naming = byTags): Reader => {
   const { label } = storage
 
   const resolve = Effect.fnUntraced(function* (reference: string) {
     const index = yield* storage.index
-    const named = Index.isDigest(reference) ? Option.none() : yield* find(index, reference)
+    const named = Index.isDigest(reference) ? Option.none() : yield* oneOf(storage, naming, index, reference, naming.find(index, reference))
     const found = Option.isNone(named) && Digest.isDigest(reference) ? yield* byDigest(storage, index, reference) : named
     return Option.isSome(found) ? found.value : yield* missing(label, "resolve", reference)
   })
@@ -125,7 +144,7 @@ export const reader = (storage: Reading, find: Find = findTag): Reader => {
       ),
     fetchBlob: (descriptor) =>
       Digest.verifyStream(descriptor.digest, descriptor.size, { operation: "fetchBlob" })(storage.read(descriptor.digest)),
-    tags: Stream.unwrap(Effect.map(storage.index, (index) => Stream.fromIterable(Index.tags(index)))),
+    tags: Stream.unwrap(Effect.map(storage.index, (index) => Stream.fromIterable(naming.tags(index)))),
     referrers: (descriptor, options) =>
       Stream.unwrap(
         Effect.map(scan.referrers(descriptor.digest), (found) =>
@@ -133,7 +152,7 @@ export const reader = (storage: Reading, find: Find = findTag): Reader => {
         )
       ),
     roots: Effect.map(storage.index, (index) => index.manifests),
-    main: Effect.flatMap(storage.index, (index) => mainOf(storage, index))
+    main: Effect.flatMap(storage.index, (index) => mainOf(storage, naming, index))
   }
 }
 
@@ -185,7 +204,7 @@ export const deleter = (storage: Reading & Writing & Removing): ContentStore.Del
   untag: Effect.fnUntraced(function* (tag) {
     let found = false
     yield* storage.change((index) => {
-      found = Option.isSome(Index.byTag(index, tag))
+      found = Index.ofTag(index, tag).length > 0
       return Index.removeTag(index, tag)
     })
     if (!found) return yield* missing(storage.label, "untag", tag)
