@@ -59,11 +59,15 @@ const summary = ({ blobs, bytes, manifests, mounted, skipped, unchanged }: Count
 
 const isDigest = (reference: string) => /^[a-z0-9+._-]+:[0-9a-f]{32,}$/.test(reference)
 
+/** The tag in a name that an archive or a folder has for an image. */
+const targetTag = (name: string): string => Places.tagOf(name) ?? name
+
 /** The target's tag, else the source's, else `latest`; none for what either side names by digest. */
 const tagFor = (from: Places.Readable, { reference, tag }: Places.Named, to: Places.Writable): string | undefined => {
   if (to.tag !== undefined) return to.tag
   if (to.digest !== undefined) return undefined
-  return tag ?? (from.isSpelledOut && isDigest(reference) ? undefined : "latest")
+  if (tag !== undefined) return to.place._tag === "Registry" ? targetTag(tag) : tag
+  return from.isSpelledOut && isDigest(reference) ? undefined : "latest"
 }
 
 /** A target that names a digest is a promise about the source, kept before anything moves. */
@@ -156,6 +160,24 @@ const total = (results: ReadonlyArray<Copy.Result>): Counts => {
   }
 }
 
+/** The first two of the names that are of different images. */
+const differing = Effect.fnUntraced(function* (source: Places.Readable["source"], names: Arr.NonEmptyReadonlyArray<string>) {
+  if (names.length === 1) return undefined
+  const [first, ...others] = yield* Effect.forEach(names, (name) => Effect.map(source.resolve(name), ({ digest }) => ({ name, digest })))
+  const other = others.find(({ digest }) => digest !== first.digest)
+  return other === undefined ? undefined : ([first.name, other.name] as const)
+})
+
+/** Names of an archive may differ in more than the tag, which is all that is left of them in the target. */
+const requireApart = Effect.fnUntraced(function* (source: Places.Readable["source"], to: Places.Writable, names: ReadonlyArray<string>) {
+  for (const [tag, sharing] of Object.entries(Arr.groupBy(names, targetTag))) {
+    const two = yield* differing(source, sharing)
+    if (two !== undefined) {
+      return yield* UsageError.fail(`${two.join(" and ")} are different images, and both would be ${to.nameOf(tag)}: copy them one by one`)
+    }
+  }
+})
+
 /** The selected tags of the source, each under its own name. */
 const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, selection: TagSelection.Selection, options: Options) {
   if (from.isSpelledOut || to.tag !== undefined || to.digest !== undefined) {
@@ -167,8 +189,9 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${source.label} has no tags to list`)
   const names = Chunk.toReadonlyArray(yield* Stream.runCollect(Places.selected(source.tags, selection)))
   if (names.length === 0) return yield* UsageError.fail(`${source.label} has no such tags`)
-  const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [Places.tagOf(name) ?? name] }))
+  const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [targetTag(name)] }))
   yield* Effect.forEach(entries, ({ tags: [tag] }) => (tag === undefined ? Effect.void : to.requireTag(tag)), { discard: true })
+  yield* requireApart(source, to, names)
   const results = yield* Effect.scoped(Effect.flatMap(copyOptions(options, to), (shared) => Copy.copyMany(entries, shared)))
   yield* to.commit
   const images = Arr.zipWith(entries, results, ({ tags }, { descriptor, unchanged }) => ({ tags, digest: descriptor.digest, unchanged }))

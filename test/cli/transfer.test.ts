@@ -2,6 +2,9 @@ import { access, readdir, writeFile } from "node:fs/promises"
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { encode, newSave } from "../content/sampleImages.ts"
+import * as TarFiles from "../content/tarFiles.ts"
+import * as DirImage from "../support/DirImage.ts"
 import * as Cli from "./Cli.ts"
 
 const app = `${Cli.host}/team/app`
@@ -306,6 +309,66 @@ describe("pull, push, export and import", () => {
       assert.strictEqual((yield* run("digest", archive)).out, `${image.manifest.digest}\n`)
       const found = yield* run("referrers", archive)
       assert.deepStrictEqual([found.code, found.out], [0, `${out.trim().split("@")[1]}  application/vnd.example.mark\n`])
+    })
+  )
+
+  it.scoped("an archive of docker save with images of one tag: listed and taken by name, and not all at once", () =>
+    Effect.gen(function* () {
+      const { path, registry, run } = yield* Cli.make()
+      const [first, second] = [DirImage.fromLayers([encode("one")]), DirImage.fromLayers([encode("two")])]
+      const file = yield* TarFiles.write(
+        path("two.tar"),
+        newSave([
+          ["app:latest", first],
+          ["web:latest", second]
+        ])
+      )
+      const oci = `oci-archive:${file}`
+      for (const place of [oci, `docker-archive:${file}`]) assert.strictEqual((yield* run("ls", place)).out, "app:latest\nweb:latest\n")
+      for (const args of [
+        ["import", file, copyOf],
+        ["import", file, copyOf, "--name=latest"],
+        ["copy", oci, copyOf],
+        ["copy", `${oci}:latest`, copyOf]
+      ]) {
+        const { code, err } = yield* run(...args)
+        assert.strictEqual(code, 10)
+        assert.include(err, "several images have the tag latest: name one of app:latest, web:latest", args.join(" "))
+      }
+      for (const args of [
+        ["import", "-a", file, copyOf],
+        ["copy", "-a", oci, copyOf]
+      ]) {
+        const { code, err } = yield* run(...args)
+        assert.strictEqual(code, 2)
+        assert.match(
+          err,
+          /^effect-oci: app:latest and web:latest are different images, and both would be \S+:latest: copy them one by one\n$/
+        )
+      }
+      assert.deepStrictEqual(yield* registry.at(Cli.other).repositories, [])
+      for (const [args, digest] of [
+        [["import", file, copyOf, "--name=web:latest"], second.digest],
+        [["copy", `${oci}:app:latest`, copyOf], first.digest]
+      ] as const) {
+        assert.strictEqual((yield* run(...args)).out.split("\n")[0], `${copyOf}:latest@${digest}`)
+      }
+    })
+  )
+
+  it.scoped("all of a docker archive: names may share a tag when they are of one image", () =>
+    Effect.gen(function* () {
+      const { path, run } = yield* Cli.make()
+      const saved = (...layers: ReadonlyArray<string>) =>
+        Effect.map(
+          TarFiles.write(path("two.tar"), newSave(layers.map((layer, at) => [`app-${at}:v1`, DirImage.fromLayers([encode(layer)])]))),
+          (file) => `docker-archive:${file}`
+        )
+      const { code, err } = yield* run("copy", "-a", yield* saved("one", "one", "two"), `oci:${path("layout")}`)
+      assert.strictEqual(code, 2)
+      assert.include(err, "app-0:v1 and app-2:v1 are different images")
+      assert.strictEqual((yield* run("copy", "-a", yield* saved("one", "one"), copyOf)).code, 0)
+      assert.strictEqual((yield* run("ls", copyOf)).out, "v1\n")
     })
   )
 

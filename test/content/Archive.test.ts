@@ -24,7 +24,7 @@ import * as Folder from "../support/Folder.ts"
 import * as Program from "../support/Program.ts"
 import * as Skopeo from "../support/Skopeo.ts"
 import { targetLaws } from "./placeLaws.ts"
-import { blob, blobOf, encode, manifestOf, noise, push, readBlob } from "./sampleImages.ts"
+import { blob, blobOf, encode, manifestOf, newSave, noise, push, readBlob } from "./sampleImages.ts"
 import * as TarFiles from "./tarFiles.ts"
 
 const read = (file: string, options?: Archive.ReadOptions) => Effect.provide(Archive.read(file, options), NodeContext.layer)
@@ -661,29 +661,6 @@ describe("reading a docker-archive", () => {
       assert.strictEqual(seen.config.digest, manifest.config.digest)
     })
   )
-
-  /** Docker 25 and later, of images by name. */
-  const newSave = (images: ReadonlyArray<readonly [name: string, image: DirImage.DirImage]>): ReadonlyArray<TarFiles.Entry> => {
-    const path = (digest: string) => `blobs/${digest.replace(":", "/")}`
-    const manifests = images.map(([name, image]) => ({
-      ...manifestOf(image).descriptor,
-      annotations: {
-        "io.containerd.image.name": `docker.io/library/${name}`,
-        "org.opencontainers.image.ref.name": name.slice(name.indexOf(":") + 1)
-      }
-    }))
-    const blobs = new Map(images.flatMap(([, image]) => [[manifestOf(image).digest, image.manifest] as const, ...image.blobs]))
-    const saved = images.map(([name, image]) => {
-      const { config, layers } = manifestOf(image)
-      return { Config: path(config.digest), RepoTags: [name], Layers: layers.map((_) => path(_.digest)) }
-    })
-    return [
-      ["oci-layout", '{"imageLayoutVersion":"1.0.0"}'],
-      ["index.json", JSON.stringify({ schemaVersion: 2, manifests })],
-      ["manifest.json", JSON.stringify(saved)],
-      ...[...blobs].map(([digest, bytes]): TarFiles.Entry => [path(digest), bytes])
-    ]
-  }
 
   it.scoped("a new one of several images: by tag, by name, and never by a tag that several have", () =>
     Effect.gen(function* () {

@@ -10,6 +10,7 @@ import * as Digest from "../../src/model/Digest.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import type * as DirImage from "../support/DirImage.ts"
+import type * as TarFiles from "./tarFiles.ts"
 
 export const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -54,3 +55,26 @@ export const readBlob = <E>(source: ContentStore.Source<E>, descriptor: Descript
   Effect.map(Stream.runCollect(source.fetchBlob(descriptor)), (chunk) => Buffer.concat(Chunk.toReadonlyArray(chunk)))
 
 export const digestOf = (text: string): Digest.Digest => Digest.fromBytes(encode(text))
+
+/** What `docker save` writes since version 25, of images by name: both a layout and a docker archive. */
+export const newSave = (images: ReadonlyArray<readonly [name: string, image: DirImage.DirImage]>): ReadonlyArray<TarFiles.Entry> => {
+  const path = (digest: string) => `blobs/${digest.replace(":", "/")}`
+  const manifests = images.map(([name, image]) => ({
+    ...manifestOf(image).descriptor,
+    annotations: {
+      "io.containerd.image.name": `docker.io/library/${name}`,
+      "org.opencontainers.image.ref.name": name.slice(name.indexOf(":") + 1)
+    }
+  }))
+  const blobs = new Map(images.flatMap(([, image]) => [[manifestOf(image).digest, image.manifest] as const, ...image.blobs]))
+  const saved = images.map(([name, image]) => {
+    const { config, layers } = manifestOf(image)
+    return { Config: path(config.digest), RepoTags: [name], Layers: layers.map((_) => path(_.digest)) }
+  })
+  return [
+    ["oci-layout", '{"imageLayoutVersion":"1.0.0"}'],
+    ["index.json", JSON.stringify({ schemaVersion: 2, manifests })],
+    ["manifest.json", JSON.stringify(saved)],
+    ...[...blobs].map(([digest, bytes]): TarFiles.Entry => [path(digest), bytes])
+  ]
+}
