@@ -40,10 +40,7 @@ import * as Progress from "./Progress.ts"
  *
  * @since 0.1.0
  */
-export type Platforms =
-  | { readonly only: Platform.Platform }
-  | { readonly strip: ReadonlyArray<Platform.Platform> }
-  | { readonly sparse: ReadonlyArray<Platform.Platform> }
+export type Platforms = Choice.Platforms
 
 /**
  * - `tags`: what the copy is called at its target; the source's tag unless given, nothing when it was named by digest

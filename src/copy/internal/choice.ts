@@ -7,7 +7,12 @@ import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import * as Platform from "../../model/Platform.ts"
 import { LimitExceeded, UnsupportedManifest } from "../../model/RegistryError.ts"
-import type { Platforms } from "../Copy.ts"
+
+/** @internal */
+export type Platforms =
+  | { readonly only: Platform.Platform }
+  | { readonly strip: ReadonlyArray<Platform.Platform> }
+  | { readonly sparse: ReadonlyArray<Platform.Platform> }
 
 /** What is copied, and which of the entries of its indexes are followed, all unless said. @internal */
 export interface Chosen {
