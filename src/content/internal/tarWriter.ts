@@ -83,6 +83,7 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
   let end = 0
   let isOpen = true
 
+  // A commit that failed may have closed it.
   const use = Effect.suspend(() =>
     opened === undefined
       ? Effect.map(open("r+"), (again) => {
@@ -128,17 +129,13 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
       })
     )
 
-  /** What an entry that failed has left behind is cut off. */
-  const endAt = (sizeBytes: number) =>
-    Effect.flatMap(use, (file) => Effect.mapError(file.truncate(BigInt(sizeBytes)), failed)).pipe(
-      // Not every system renames open files.
-      Effect.zipRight(Effect.suspend(() => opened?.close ?? Effect.void)),
-      Effect.zipRight(
-        Effect.sync(() => {
-          opened = undefined
-        })
-      )
-    )
+  /** Cuts off what an entry that failed has left behind, and closes the file: not every system renames open ones. */
+  const endAt = Effect.fnUntraced(function* (sizeBytes: number) {
+    const file = yield* use
+    yield* Effect.mapError(file.truncate(BigInt(sizeBytes)), failed)
+    if (opened !== undefined) yield* opened.close
+    opened = undefined
+  })
 
   const commit: TarWriter["commit"] = (name, content) =>
     Jobs.one(
