@@ -174,6 +174,18 @@ describe("authorize", () => {
       expect(asked).toEqual([{ registry, repository: "a/b" }])
     })
   )
+  it.scoped("calls the keychain as it is run, and dies with what that throws", () =>
+    Effect.gen(function* () {
+      const keychain = {
+        resolve: () => {
+          throw new Error("no")
+        }
+      }
+      const authenticator = yield* make(TokenService.counting(), { keychain })
+      const authorize = authenticator.authorize(need())
+      expect(yield* Effect.exit(authorize)).toEqual(Exit.die(new Error("no")))
+    })
+  )
   it.scoped("fetches a token once for a thousand requests", () =>
     Effect.gen(function* () {
       const service = TokenService.make((_, count) => Effect.delay(Effect.succeed({ body: { token: `token-${count}` } }), "1 second"))

@@ -1,13 +1,18 @@
 import * as HttpBody from "@effect/platform/HttpBody"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import * as Credentials from "../../src/auth/Credentials.ts"
+import * as Keychain from "../../src/auth/Keychain.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
@@ -427,6 +432,32 @@ describe("attempts", () => {
           expect(yield* passes).toBe(200)
         }
       }).pipe(Effect.provide(Registries.layer(narrow)))
+    )
+
+    it.effect("are given back by a keychain that throws", () =>
+      Effect.gen(function* () {
+        yield* seed
+        for (let time = 0; time < 2; time++) {
+          const broken = Effect.timeout(statusOf({ repository: "acme/broken" }), "500 millis")
+          const exit = yield* during("1 second", Effect.exit(broken))
+          expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+        }
+        expect(yield* during("1 second", Effect.timeoutOption(statusOf(), "500 millis"))).toEqual(Option.some(200))
+      }).pipe(
+        Effect.provide(
+          Registries.layer({
+            ...narrow,
+            hosts: { "registry.test": { auth: RegistryOptions.basic({ users: { ada: { password: "lovelace" } } }) } },
+            keychain: Layer.succeed(
+              Keychain.Keychain,
+              Keychain.fromFunction(({ repository }) => {
+                if (repository === "acme/broken") throw new Error("no")
+                return Effect.succeed(Credentials.basic("ada", "lovelace"))
+              })
+            )
+          })
+        )
+      )
     )
 
     it.effect("are free as soon as a body is read, while its scope is still open", () =>

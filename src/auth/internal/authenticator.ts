@@ -114,7 +114,9 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
 
     const mayHaveCredentials = options.plainHttp || !options.origin.startsWith("http:")
     const credentialsFor = (need: Need) =>
-      mayHaveCredentials ? options.keychain.resolve({ registry, repository: need.repository }) : Effect.succeed(Credentials.anonymous)
+      mayHaveCredentials
+        ? Effect.suspend(() => options.keychain.resolve({ registry, repository: need.repository }))
+        : Effect.succeed(Credentials.anonymous)
 
     // What follows from the scopes of a request is worked out once: there are many requests and few scopes.
     const wishes = Recent.make<{ readonly name: string; readonly scopes: ReadonlyArray<string> }>(memory)

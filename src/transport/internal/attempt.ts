@@ -120,8 +120,9 @@ export const attempt = (
           ? Effect.flatMap(refused(pass, response, first), ({ response, sent }) => hear(response, sent))
           : hear(response, [first])
       )
-    const first =
-      own && authenticator.isAsked() ? Effect.flatMap(restore(authenticator.authorize(need)), exchange) : exchange(Option.none())
+    // Whatever the caller's own keychain throws, the place is given back.
+    const authorize = Effect.suspend(() => authenticator.authorize(need))
+    const first = own && authenticator.isAsked() ? Effect.flatMap(restore(authorize), exchange) : exchange(Option.none())
     return Effect.matchCauseEffect(first, {
       onFailure: (cause) => {
         pass.leave()
