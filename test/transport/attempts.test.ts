@@ -18,7 +18,7 @@ import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as Registries from "../support/Registries.ts"
-import { during, execute, repository, type request, statusOf, textOf, timed } from "./requests.ts"
+import { during, execute, pull, repository, type request, statusOf, textOf, timed } from "./requests.ts"
 
 const manifests = { path: /\/manifests\// }
 
@@ -497,6 +497,75 @@ describe("attempts", () => {
         expect(yield* during("1 minute", Stream.runSum(together))).toBe(600_000)
       }).pipe(Effect.provide(Registries.layer({ settings: { "*": { concurrency: 2 } } })))
     )
+
+    it.effect("are lent by requests that wait for their credentials or their first token", () =>
+      Effect.gen(function* () {
+        yield* seed
+        expect(yield* statusOf()).toBe(200)
+        const passes = during("1 second", Effect.timeoutOption(statusOf(), "900 millis"))
+        for (const name of ["acme/slow", "acme/hidden"]) {
+          const waiting = yield* Effect.forEach([1, 2, 3], () =>
+            Effect.fork(statusOf({ repository: name, scopes: [`repository:${name}:pull`] }))
+          )
+          yield* TestClock.adjust("100 millis")
+          for (let time = 0; time < 3; time++) expect(yield* passes).toEqual(Option.some(200))
+          yield* Effect.forEach(waiting, Fiber.interrupt)
+          expect(yield* passes).toEqual(Option.some(200))
+        }
+      }).pipe(
+        Effect.provide(
+          Registries.layer({
+            settings: { "*": { concurrency: 2 } },
+            hosts: { "registry.test": { auth: RegistryOptions.bearer({ users: {}, anonymous: ["repository:*:pull"] }) } },
+            keychain: Layer.succeed(
+              Keychain.Keychain,
+              Keychain.fromFunction(({ repository }) =>
+                repository === "acme/hidden" ? Effect.never : Effect.succeed(Credentials.anonymous)
+              )
+            ),
+            rules: [{ match: { path: /\/token$/, query: /slow/ }, fault: Fault.stall }]
+          })
+        )
+      )
+    )
+
+    it.effect("that were lent while a token was fetched are waited for before it is sent", () => {
+      let open = 0
+      let most = 0
+      const counting = Fault.custom("counting", (exchange) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            most = Math.max(most, ++open)
+          }),
+          () => Effect.delay(exchange.execute(exchange.request), "10 seconds"),
+          () => Effect.sync(() => open--)
+        )
+      )
+      const slow = Fault.custom("slow", ({ execute, request }) => Effect.delay(execute(request), "1 second"))
+      return Effect.gen(function* () {
+        yield* seed
+        expect(yield* during("10 seconds", statusOf())).toBe(200)
+        const faults = yield* FaultyHttp.FaultyHttp
+        yield* faults.setRules([
+          { match: { path: /\/token$/ }, fault: slow },
+          { match: manifests, fault: counting }
+        ])
+        const other = yield* Effect.fork(statusOf({ scopes: [...pull, "repository:acme/other:pull"] }))
+        yield* TestClock.adjust("50 millis")
+        // Has its token, and takes the place meanwhile.
+        const [waited, status] = yield* timed(statusOf())
+        expect([status, waited < 10_500, most]).toEqual([200, true, 1])
+        expect(yield* during("11 seconds", Fiber.join(other))).toBe(200)
+        expect(most).toBe(1)
+      }).pipe(
+        Effect.provide(
+          Registries.layer({
+            ...narrow,
+            hosts: { "registry.test": { auth: RegistryOptions.bearer({ users: {}, anonymous: ["repository:*:pull"] }) } }
+          })
+        )
+      )
+    })
 
     it.effect("are taken by no more requests than allowed", () => {
       let open = 0

@@ -2,6 +2,7 @@ import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
@@ -10,6 +11,10 @@ import * as Stream from "effect/Stream"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import * as TokenCache from "../../src/auth/TokenCache.ts"
 import * as Direct from "../../src/http/internal/direct.ts"
+import type { Reply } from "../../src/http/internal/Wire.ts"
+import { attempt } from "../../src/transport/internal/attempt.ts"
+import type { Connection, Endpoint } from "../../src/transport/internal/endpoint.ts"
+import * as HostGate from "../../src/transport/internal/hostGate.ts"
 import * as Transport from "../../src/transport/internal/transport.ts"
 import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
@@ -80,6 +85,69 @@ const transportOver = (client: HttpClient.HttpClient) =>
       unwrapped: true
     })
   )
+
+/** A clock by which the next few waits are over at once, and no other ever is. */
+const hasty = (waits: number): Clock.Clock => {
+  let left = waits
+  return Object.assign(Clock.make(), { sleep: () => (left-- > 0 ? Effect.void : Effect.never) })
+}
+
+/** A request that waits for its token until another one has its place at the host, which has one. */
+const lending = () => {
+  const gate = HostGate.make({ concurrency: 1 })
+  let other: HostGate.Pass | undefined
+  let sent = 0
+  const authorize = Effect.sync(() => {
+    const { resume, scheduler } = Steps.yieldingBefore(0)
+    const entered = Effect.runFork(Effect.withClock(gate.enter("read", "small"), hasty(3)), { scheduler })
+    resume()
+    const exit = entered.unsafePoll()
+    if (exit !== null && Exit.isSuccess(exit)) other = exit.value
+    return Option.none()
+  })
+  const reply: Reply = {
+    status: 200,
+    headers: Headers.empty,
+    url: "https://registry.test/",
+    origin: "https://registry.test",
+    contentEncoding: undefined,
+    body: Stream.empty,
+    bytes: () => Effect.succeed(new Uint8Array()),
+    text: () => Effect.succeed(""),
+    discard: Effect.void,
+    settle: undefined,
+    keepTo: (pace) => pace.leave()
+  }
+  const open = Effect.sync(() => {
+    sent++
+    return reply
+  })
+  const wire = { send: () => Effect.die("scoped"), sendIn: () => Effect.die("scoped"), open: () => open }
+  const connection: Connection = {
+    origin: "https://registry.test",
+    prefix: "",
+    ping: { scheme: "https", status: 401, challenges: [], apiVersion: undefined },
+    greeting: undefined,
+    authenticator: { isAsked: () => true, authorize: () => authorize, answer: () => Effect.succeedNone, token: () => Effect.succeedNone }
+  }
+  const endpoint: Endpoint = {
+    registry: "registry.test",
+    host: "registry.test",
+    mirror: undefined,
+    gate,
+    policy: RetryPolicy.make(),
+    known: () => connection,
+    connection: Effect.succeed(connection)
+  }
+  return {
+    gate,
+    request: Effect.uninterruptibleMask((restore) => attempt(wire, endpoint, connection, request(), restore)),
+    /** The other one ends, if it ever began. */
+    leave: () => other?.leave(),
+    lent: () => other !== undefined,
+    sent: () => sent
+  }
+}
 
 describe("steps", () => {
   const answers: Readonly<Record<string, Answer>> = {
@@ -157,4 +225,26 @@ describe("steps", () => {
       }
     })
   )
+
+  it("a place that is lent while a token is waited for is waited for, and nothing is held, whenever the interruption comes", () => {
+    const free = { read: 0, write: 0 }
+    for (let operation = 1; operation < 80; operation++) {
+      for (const end of ["before", "after", "never"] as const) {
+        const { gate, leave, lent, request, sent } = lending()
+        const { resume, scheduler } = Steps.yieldingBefore(operation)
+        const fiber = Effect.runFork(request, { scheduler })
+        if (end === "before") leave()
+        if (end !== "never") fiber.unsafeInterruptAsFork(FiberId.none)
+        resume()
+        if (end === "never") assert.strictEqual(sent(), 0)
+        leave()
+        resume()
+        const name = `before operation ${operation}, ${end}`
+        assert.isTrue(lent() || end !== "never", name)
+        assert.isNotNull(fiber.unsafePoll(), name)
+        if (end === "never") assert.strictEqual(sent(), 1, name)
+        assert.deepStrictEqual(Effect.runSync(gate.taken), free, name)
+      }
+    }
+  })
 })

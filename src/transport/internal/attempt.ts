@@ -120,9 +120,14 @@ export const attempt = (
           ? Effect.flatMap(refused(pass, response, first), ({ response, sent }) => hear(response, sent))
           : hear(response, [first])
       )
-    // Whatever the caller's own keychain throws, the place is given back.
-    const authorize = Effect.suspend(() => authenticator.authorize(need))
-    const first = own && authenticator.isAsked() ? Effect.flatMap(restore(authorize), exchange) : exchange(Option.none())
+    // Whatever the caller's own keychain throws, the place is given back; and while a token is waited for, others may use it.
+    const authorize = Effect.suspend(() => {
+      pass.rest()
+      return authenticator.authorize(need)
+    })
+    const authorized = (authorization: Authorization): Effect.Effect<Heard, AuthFailure> =>
+      pass.move() ? exchange(authorization) : Effect.flatMap(restore(pass.regain), () => exchange(authorization))
+    const first = own && authenticator.isAsked() ? Effect.flatMap(restore(authorize), authorized) : exchange(Option.none())
     return Effect.matchCauseEffect(first, {
       onFailure: (cause) => {
         pass.leave()
