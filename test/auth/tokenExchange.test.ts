@@ -224,6 +224,17 @@ describe("identity tokens", () => {
       expect(service.seen.map((_) => _.method)).toEqual(["POST", "GET"])
     })
   )
+  const compressed = { "content-encoding": "gzip" }
+  it.effect.each<[string, TokenService.Reply]>([
+    ["long", { body: "<html>".repeat(12_000) }],
+    ["compressed", { headers: compressed, body: "<html>" }]
+  ])("fall back to GET after a 404 with a %s page", ([, page]) =>
+    Effect.gen(function* () {
+      const service = TokenService.make(({ method }) => (method === "POST" ? { status: 404, ...page } : { body: { token: "got" } }))
+      expect(Redacted.value((yield* exchange(service, { credentials: withPair })).value)).toBe("got")
+      expect(service.seen.map((_) => _.method)).toEqual(["POST", "GET"])
+    })
+  )
   it.effect.each([401, 400, 403, 500, 429])("do not fall back to an anonymous GET after %i", (status) =>
     Effect.gen(function* () {
       const service = notByPost(status, "")
@@ -290,6 +301,28 @@ describe("refusals", () => {
       const error = yield* Effect.flip(exchange(service, { credentials: user }))
       expect(error._tag).toBe(tag)
       expect(RegistryError.isRetryable(error)).toBe(retryable)
+    })
+  )
+  it.effect.each<[number, string, boolean]>([
+    [401, "Unauthorized", false],
+    [403, "Denied", false],
+    [404, "TokenExchangeError", false],
+    [429, "TooManyRequests", true],
+    [503, "TokenExchangeError", true]
+  ])("%i with a page that is not read to its end is %s", ([status, tag, retryable]) =>
+    Effect.gen(function* () {
+      for (const page of [{ body: "<html>".repeat(12_000) }, { headers: { "content-encoding": "gzip" }, body: "<html>" }]) {
+        const error = yield* Effect.flip(exchange(TokenService.make(() => ({ status, ...page }))))
+        expect(error).toMatchObject({ _tag: tag, status })
+        expect(RegistryError.isRetryable(error)).toBe(retryable)
+      }
+    })
+  )
+  it.effect("repeat no more than the start of a page", () =>
+    Effect.gen(function* () {
+      const page = `busy ${"word ".repeat(10_000)}`
+      const error = yield* Effect.flip(exchange(TokenService.make(() => ({ status: 503, body: page }))))
+      expect(error._tag === "TokenExchangeError" && error.reason).toBe(page.slice(0, 300))
     })
   )
   it.effect("say where and what", () =>

@@ -145,7 +145,7 @@ const attacks: Readonly<Record<string, Attack>> = {
     registry: tokens,
     rules: answering({ path: /^\/token/ }, 403, jsonType, forEver("no ")),
     run: get,
-    outcome: "!LimitExceeded",
+    outcome: "!Denied",
     maxBytes: MiB
   },
   "a list of tags without end": {
@@ -233,7 +233,7 @@ const attacks: Readonly<Record<string, Attack>> = {
   "challenges without end": {
     rules: answering({}, 401, { "www-authenticate": 'Bearer realm="https://registry.test/token",service="a"' }, forEver("x")),
     run: get,
-    outcome: "!LimitExceeded",
+    outcome: "!Unauthorized",
     maxBytes: 2 * MiB,
     maxRequests: 8
   },

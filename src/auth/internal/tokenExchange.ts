@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire, WireRequest } from "../../http/internal/Wire.ts"
-import { sanitizeText, sanitizeUrl } from "../../model/internal/sanitize.ts"
+import { sanitizeBounded, sanitizeUrl } from "../../model/internal/sanitize.ts"
 import * as RegistryError from "../../model/RegistryError.ts"
 import * as AccessToken from "../AccessToken.ts"
 import type { Challenge } from "../Challenge.ts"
@@ -41,10 +41,11 @@ export interface ExchangeOptions {
 }
 
 const bodyLimitBytes = 64 * 1024
+const maxReasonLength = 300
 const refused: ReadonlySet<number> = new Set([400, 401, 403])
 const defaultClientId = "effect-oci"
 
-/** What the token service said, read to its end. */
+/** What the token service said: its body, empty where a refusal's could not be read. */
 interface Answer {
   readonly context: RegistryError.RequestContext
   readonly status: number
@@ -144,10 +145,12 @@ const send = Effect.fnUntraced(function* (wire: Wire, options: ExchangeOptions, 
     context
   }
   const response = yield* wire.send(request, { allowRedirect: options.realmPolicy.redirectRefusal(method) })
+  const body = response.text(bodyLimitBytes)
   const answer: Answer = {
     context,
     status: response.status,
-    body: yield* response.text(bodyLimitBytes),
+    // A refusal is one by its status, whatever becomes of its body.
+    body: yield* isSuccess(response.status) ? body : Effect.orElseSucceed(body, () => ""),
     retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis)
   }
   return answer
@@ -185,7 +188,7 @@ const failure = (
       status: said?.status,
       reason:
         said === undefined || said.diagnostics.length === 0
-          ? sanitizeText(reason, secrets).slice(0, 300)
+          ? sanitizeBounded(reason, secrets, maxReasonLength)
           : said.diagnostics.map(String).join(", "),
       retryable: said?.retryable ?? false
     })

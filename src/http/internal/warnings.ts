@@ -6,7 +6,8 @@ export interface Warning {
   readonly text: string
 }
 
-const maxLength = 4096
+/** Of one text. @internal */
+export const maxLength = 4096
 const maxPerAnswer = 16
 const maxRemembered = 1000
 

@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RateLimitHeader from "../../http/internal/rateLimitHeader.ts"
 import * as Warnings from "../../http/internal/warnings.ts"
-import { sanitizeText } from "../../model/internal/sanitize.ts"
+import { sanitizeBounded } from "../../model/internal/sanitize.ts"
 import * as RateLimit from "../RateLimit.ts"
 
 /** What hosts say beside their answers: warnings, and what is left of a budget. @internal */
@@ -35,7 +35,7 @@ export const make: Effect.Effect<Notices, never, Scope.Scope> = Effect.gen(funct
   const budgets = new Map<string, RateLimit.RateLimit>()
   const listen = Effect.fnUntraced(function* (host: string, headers: Headers.Headers, secrets: ReadonlyArray<string>) {
     for (const warning of told.fresh(host, headers)) {
-      const text = sanitizeText(warning.text, secrets)
+      const text = sanitizeBounded(warning.text, secrets, Warnings.maxLength)
       yield* Effect.logDebug(`Warning from ${host}: ${text}`)
       yield* PubSub.publish(warnings, { host, text })
     }
