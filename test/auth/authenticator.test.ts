@@ -472,6 +472,19 @@ describe("refresh tokens", () => {
       expect(service.seen.map((_) => _.method)).toEqual(["GET", "POST", "GET"])
     })
   )
+  it.scoped("are kept by a service that asks for time, which is not asked again before", () =>
+    Effect.gen(function* () {
+      const service = TokenService.make((_, count) =>
+        count === 2 ? { status: 503, headers: { "retry-after": "6" } } : { body: { token: `token-${count}`, refresh_token: "refresh" } }
+      )
+      const authenticator = yield* make(service, { credentials: user })
+      yield* authenticator.authorize(need())
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Effect.flip(authenticator.authorize(need()))).toMatchObject({ _tag: "TokenExchangeError", status: 503 })
+      expect(text(yield* authenticator.authorize(need()))).toBe("Bearer token-3")
+      expect(service.seen.map((_) => _.method)).toEqual(["GET", "POST", "POST"])
+    })
+  )
   it.scoped("of nobody are not kept", () =>
     Effect.gen(function* () {
       const service = TokenService.counting({ refresh_token: "CANARY" })

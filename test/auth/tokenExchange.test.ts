@@ -1,5 +1,6 @@
 import { inspect } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
@@ -343,6 +344,10 @@ describe("refusals", () => {
       const service = TokenService.make(() => ({ status: 429, headers: { "retry-after": "7" } }))
       const error = yield* Effect.flip(exchange(service))
       expect(error._tag === "TooManyRequests" && error.message).toContain("retry after 7s")
+      const busy = TokenService.make(() => ({ status: 503, headers: { "retry-after": "7" }, body: "busy" }))
+      const later = yield* Effect.flip(exchange(busy))
+      expect(later._tag === "TokenExchangeError" && later.retryAfter).toEqual(Duration.seconds(7))
+      expect(later.message).toContain("busy (retry after 7s)")
     })
   )
   it.effect("show no secret, even one the service repeats", () =>

@@ -390,6 +390,15 @@ describe("attempts", () => {
       )
     )
 
+    it.effect("for now and asks for time is asked again after it, and not before", () => {
+      const { times, fault } = clocked(Fault.respond(503, { "retry-after": "6" }))
+      return Effect.gen(function* () {
+        yield* seed
+        expect(yield* during("20 seconds", statusOf())).toBe(200)
+        expect(times).toEqual([0, 6000])
+      }).pipe(Effect.provide(Registries.layer({ hosts: auth, rules: [{ match: { ...tokens, count: 2 }, fault }] })))
+    })
+
     it.effect("for too long ends the request", () =>
       Effect.gen(function* () {
         yield* seed

@@ -170,7 +170,8 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
           : yield* Effect.catchTags(ask(need, challenge, scopes, refreshed), {
               Unauthorized: again,
               Denied: again,
-              TokenExchangeError: again
+              // A service that asks for time has said nothing of the refresh token.
+              TokenExchangeError: (error) => (error.retryAfter === undefined ? again() : Effect.fail(error))
             })
       if (token.refreshToken !== undefined) {
         refreshTokens.set(name, Credentials.identityToken(token.refreshToken, Credentials.userAndPassword(credentials)))

@@ -190,6 +190,7 @@ const failure = (
         said === undefined || said.diagnostics.length === 0
           ? sanitizeBounded(reason, secrets, maxReasonLength)
           : said.diagnostics.map(String).join(", "),
+      retryAfter: said?.retryAfter,
       retryable: said?.retryable ?? false
     })
   )

@@ -1,7 +1,7 @@
 // What our own checks and the way to the registry can find. `RegistryError` exports them.
 import * as Schema from "effect/Schema"
 import { place, request, somePlace, TypeId } from "./errorFields.ts"
-import { placedMessage } from "./errorMessage.ts"
+import { placedMessage, retryAfterText } from "./errorMessage.ts"
 
 /** The text is not a reference, a repository, a tag or a registry. @since 0.1.0 */
 export class InvalidReference extends Schema.TaggedError<InvalidReference>("effect-oci/InvalidReference")("InvalidReference", {
@@ -138,19 +138,26 @@ export class ChallengeError extends Schema.TaggedError<ChallengeError>("effect-o
   }
 }
 
-/** The token service gave no token. `realm` is its URL without query; `status` is absent when the answer was a success without a token. @since 0.1.0 */
+/**
+ * The token service gave no token. `realm` is its URL without query; `status` is absent when the answer was a success without a token;
+ * `retryAfter` is the time the service asked for.
+ *
+ * @since 0.1.0
+ */
 export class TokenExchangeError extends Schema.TaggedError<TokenExchangeError>("effect-oci/TokenExchangeError")("TokenExchangeError", {
   ...place,
   realm: Schema.String,
   status: Schema.optional(Schema.Int),
   reason: Schema.String,
+  retryAfter: Schema.optional(Schema.DurationFromMillis),
   retryable: Schema.Boolean
 }) {
   get [TypeId](): TypeId {
     return TypeId
   }
   override get message(): string {
-    return placedMessage(this, `no token from ${this.realm}${this.status === undefined ? "" : ` (status ${this.status})`}: ${this.reason}`)
+    const status = this.status === undefined ? "" : ` (status ${this.status})`
+    return placedMessage(this, `no token from ${this.realm}${status}: ${this.reason}${retryAfterText(this.retryAfter)}`)
   }
 }
 

@@ -24,10 +24,14 @@ const said = ({ diagnostics, body }: ResponseFields): string => {
   return line.length > maxSaid ? `${line.slice(0, maxSaid)}…` : line
 }
 
+/** The time a server asked for, after what it said. @internal */
+export const retryAfterText = (wait: Duration.Duration | undefined): string =>
+  wait === undefined ? "" : ` (retry after ${Duration.format(wait)})`
+
 /** What was asked, what the answer was, and what can be done about it. @internal */
 export const responseMessage = (error: ResponseFields, hint?: string): string => {
-  const wait = error.retryAfter === undefined ? "" : ` (retry after ${Duration.format(error.retryAfter)})`
-  return `${error.method} ${error.url}: status ${error.status}: ${said(error)}${wait}${hint === undefined ? "" : `. ${hint}`}`
+  const told = `${said(error)}${retryAfterText(error.retryAfter)}`
+  return `${error.method} ${error.url}: status ${error.status}: ${told}${hint === undefined ? "" : `. ${hint}`}`
 }
 
 /** @internal */
