@@ -59,6 +59,8 @@ export class TokenCache extends Context.Tag("effect-oci/TokenCache")<TokenCache,
 
 interface Entry {
   readonly owner: string
+  /** Under which the token outlives the process, whatever other keys it serves. */
+  readonly name: string
   readonly token: AccessToken.AccessToken
 }
 
@@ -83,12 +85,17 @@ const makeStore = (capacity: number) => {
       return entry?.token
     },
     put: (name: string, key: TokenKey, token: AccessToken.AccessToken): void =>
-      entries.set(name, { owner: fingerprint(owner(key)), token }),
-    remove: (key: TokenKey, token: AccessToken.AccessToken): void => {
+      entries.set(name, { owner: fingerprint(owner(key)), name, token }),
+    /** Gives the names the token was put under. */
+    remove: (key: TokenKey, token: AccessToken.AccessToken): ReadonlySet<string> => {
       const wanted = fingerprint(owner(key))
+      const names = new Set<string>()
       for (const [name, entry] of [...entries.entries()]) {
-        if (entry.owner === wanted && AccessToken.isSame(entry.token, token)) entries.delete(name)
+        if (entry.owner !== wanted || !AccessToken.isSame(entry.token, token)) continue
+        names.add(entry.name)
+        entries.delete(name)
       }
+      return names
     }
   }
 }
@@ -140,8 +147,8 @@ const makeWith = Effect.fnUntraced(function* (shelf: Shelf, capacity: number) {
       }),
     invalidate: (key, token) =>
       Effect.suspend(() => {
-        store.remove(key, token)
-        return shelf.remove(nameOf(key), token)
+        const shelved = new Set([nameOf(key), ...store.remove(key, token)])
+        return Effect.forEach(shelved, (name) => shelf.remove(name, token), { discard: true })
       })
   }
   return service

@@ -280,6 +280,19 @@ describe("layerKeyValueStore", () => {
       expect(text(yield* two.get(key, acquire))).toBe("token-2")
     })
   )
+  it.scoped("forgets a token that was refused under a narrower key, of this process or another", () =>
+    Effect.gen(function* () {
+      const { map, store } = memory()
+      const { acquire } = counter(wide.scopes)
+      const first = yield* (yield* process(store)).get(wide, acquire)
+      const cache = yield* process(store)
+      yield* cache.get(wide, Effect.die("needless"))
+      yield* cache.get(key, Effect.die("needless"))
+      yield* cache.invalidate(key, first)
+      expect(map.size).toBe(0)
+      expect(text(yield* cache.get(wide, acquire))).toBe("token-2")
+    })
+  )
   it.scoped("works on when the store does not", () =>
     Effect.gen(function* () {
       const gone = new PlatformError.SystemError({ reason: "PermissionDenied", module: "KeyValueStore", method: "any" })
