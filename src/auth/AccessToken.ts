@@ -55,8 +55,10 @@ export const isSame = (a: AccessToken, b: AccessToken): boolean => Redacted.valu
  *
  * @since 0.1.0
  */
-export const refreshAt = (token: AccessToken): number =>
-  token.expiresAt - Math.min(maximumLeadMillis, Math.max(0, token.expiresAt - token.issuedAt) / 10)
+export const refreshAt = (token: AccessToken): number => refreshMillis(token.issuedAt, token.expiresAt)
+
+const refreshMillis = (issuedAt: number, expiresAt: number): number =>
+  expiresAt - Math.min(maximumLeadMillis, Math.max(0, expiresAt - issuedAt) / 10)
 
 /** Whether the token may still be sent at this time (milliseconds since 1970). @since 0.1.0 */
 export const isFresh = (token: AccessToken, now: number): boolean => now < refreshAt(token)
@@ -82,12 +84,12 @@ const announcedMillis = (value: unknown): number => {
 }
 
 /**
- * `issued_at` is believed while it makes sense by our clock. In the future, or so long ago that the token would have ended before it came,
- * the clocks differ, and the token counts from now.
+ * `issued_at` is believed while it makes sense by our clock. In the future, or so long ago that the next token would be due before this one
+ * came, the clocks differ, and the token counts from now.
  */
 const issuedAtMillis = (value: unknown, now: number, lifetime: number): number => {
   const said = typeof value === "string" ? Date.parse(value) : Number.NaN
-  return Number.isFinite(said) && said <= now && now < said + lifetime ? said : now
+  return Number.isFinite(said) && said <= now && now < refreshMillis(said, said + lifetime) ? said : now
 }
 
 const grantedScopes = (value: unknown, asked: ReadonlyArray<string>): ReadonlyArray<string> =>

@@ -120,6 +120,18 @@ describe("decode", () => {
   ])("counts from now when issued %s", (_, issued_at) => {
     expect(decode({ token: "a", expires_in: 300, issued_at }, 1000)).toMatchObject({ issuedAt: 1000, expiresAt: 301_000 })
   })
+  it.each([
+    [300, 289, 300],
+    [300, 290, 590],
+    [300, 299, 599],
+    [60, 53, 60],
+    [60, 54, 114]
+  ])("of %i seconds that was issued %i seconds ago ends at second %i: none is due again as it comes", (expires_in, ago, end) => {
+    const now = ago * 1000
+    const token = decode({ token: "a", expires_in, issued_at: new Date(0).toISOString() }, now)
+    expect(token.expiresAt).toBe(end * 1000)
+    expect(AccessToken.isFresh(token, now)).toBe(true)
+  })
   it.each(["no json CANARY", "[]", "null", '{"tolkien":"CANARY"}', '{"token":7}', '{"token":"CANARY\\r\\nX: y"}', '{"token":""}'])(
     "refuses %s and does not repeat it",
     (body) => {
