@@ -48,14 +48,17 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
 
 /**
  * The client. What is built on it follows redirects, `Location`s and realms to names of hosts only where their addresses allow it, and
- * connects to the addresses it looked at.
+ * connects to no others.
  *
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
-    Effect.map(Names.make(options.lookup), ({ lookup, resolve }) =>
-      Layer.merge(Layer.scoped(HttpClient.HttpClient, make({ ...options, lookup })), Layer.succeed(AddressPolicy.NameResolver, { resolve }))
+    Effect.map(Names.make(options.lookup), ({ guard, lookup, resolve }) =>
+      Layer.merge(
+        Layer.scoped(HttpClient.HttpClient, make({ ...options, lookup })),
+        Layer.succeed(AddressPolicy.NameResolver, { guard, resolve })
+      )
     )
   )
 

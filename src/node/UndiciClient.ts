@@ -32,16 +32,16 @@ export const layerWithoutDispatcher: Layer.Layer<HttpClient.HttpClient, never, D
 
 /**
  * The client with connection pools of its own, which are destroyed with the layer. What is built on it follows redirects, `Location`s and
- * realms to names of hosts only where their addresses allow it, and connects to the addresses it looked at.
+ * realms to names of hosts only where their addresses allow it, and connects to no others.
  *
  * @since 0.1.0
  */
 export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
-    Effect.map(Names.make(options.lookup), ({ lookup, resolve }) =>
+    Effect.map(Names.make(options.lookup), ({ guard, lookup, resolve }) =>
       Layer.merge(
         Layer.provide(layerWithoutDispatcher, Dispatcher.layer({ ...options, lookup })),
-        Layer.succeed(AddressPolicy.NameResolver, { resolve })
+        Layer.succeed(AddressPolicy.NameResolver, { guard, resolve })
       )
     )
   )

@@ -159,6 +159,22 @@ describe("addressPolicy", () => {
     })
   )
 
+  it.effect("puts every host it lets a server name under guard, and takes a refusal of it", () =>
+    Effect.gen(function* () {
+      const guarded: Array<string> = []
+      const guard = (host: string, from: string) => (guarded.push(`${from} → ${host}`) === 4 ? "no more" : undefined)
+      const resolver = { resolve: (host: string) => Effect.succeed(names[host] ?? []), guard }
+      const asked = (from: string, to: string) => AddressPolicy.check(new URL(from), new URL(to), { resolver })
+      assert.isUndefined(yield* asked("https://r.test", "https://unknown.test/x"))
+      assert.isUndefined(yield* asked("https://registry.corp", "https://minio.corp/x"))
+      assert.isUndefined(yield* asked("https://r.test", "https://r.test:444/x"))
+      assert.isDefined(yield* asked("https://r.test", "https://minio.corp/x"))
+      assert.isUndefined(yield* asked("https://r.test", "https://8.8.8.8/x"))
+      assert.strictEqual(yield* asked("https://r.test", "https://other.test/x"), "no more")
+      assert.deepStrictEqual(guarded, ["r.test → unknown.test", "registry.corp → minio.corp", "r.test → 8.8.8.8", "r.test → other.test"])
+    })
+  )
+
   it.effect("judges literals only, without a resolver", () =>
     Effect.gen(function* () {
       const plain = (to: string) => AddressPolicy.check(new URL("https://r.test"), new URL(to), {})

@@ -88,6 +88,43 @@ describe("NodeRegistry and FetchRegistry", () => {
     })
   )
 
+  it.scopedLive("a registry on the internet sends nobody to this machine by a name that the policy could not look up", () =>
+    Effect.gen(function* () {
+      let hits = 0
+      const inside = yield* LocalServer.make((_, response) => {
+        hits++
+        response.end(content)
+      })
+      const port = new URL(inside.origin).port
+      const server = yield* LocalServer.make((request, response) =>
+        request.url === "/v2/" ? response.end() : response.writeHead(307, { location: `http://files.test:${port}/blob` }).end()
+      )
+      // The registry is reached once, and is on the internet for whoever asks where it stands.
+      const answers: Record<string, Array<string>> = { "registry.test": ["127.0.0.1", "93.184.216.34"], "files.test": ["", "127.0.0.1"] }
+      const lookup: Net.LookupFunction = (host, _, callback) => {
+        const address = answers[host]?.shift() ?? ""
+        if (address === "") callback(Object.assign(new Error("getaddrinfo EAI_AGAIN"), { code: "EAI_AGAIN" }), "", 0)
+        else callback(null, [{ address, family: 4 }])
+      }
+      const registry = `registry.test:${new URL(server.origin).port}`
+      const repository = yield* Reference.parseRepository(`${registry}/acme/app`)
+      const client = yield* Effect.provide(
+        RegistryClient.RegistryClient,
+        yield* Layer.build(
+          NodeRegistry.layerWith({
+            keychain: Keychain.layerAnonymous,
+            hosts: { [registry]: { scheme: "http" } },
+            dispatcher: { proxy: "none", lookup },
+            retry: { schedule: Schedule.stop }
+          })
+        )
+      )
+      const error = yield* Effect.flip(Stream.runDrain(client.getBlob(repository, descriptor)))
+      assert.deepInclude(error, { _tag: "TransportError", reason: "connect", detail: "files.test is a loopback address", retryable: false })
+      assert.strictEqual(hits, 0)
+    })
+  )
+
   it.scopedLive("NodeRegistry trusts what RegistryHosts says, host by host", () =>
     Effect.gen(function* () {
       const authority = yield* Certificates.authority("effect-oci test authority")

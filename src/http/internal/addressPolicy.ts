@@ -15,9 +15,17 @@ export type Reach = "loopback" | "private" | "link-local" | "unspecified" | "mul
 /** Turns a host name into addresses. An empty list means that it could not be told. @internal */
 export type Resolve = (host: string) => Effect.Effect<ReadonlyArray<string>>
 
+/**
+ * Holds connections to `host` to what a server at `from` may name, since names are looked up again when connections are made; why that cannot
+ * be promised, otherwise.
+ *
+ * @internal
+ */
+export type Guard = (host: string, from: string) => string | undefined
+
 /** How names are looked up for the policy; unset, only IP literals and `localhost` are judged. @internal */
 export class NameResolver extends Context.Reference<NameResolver>()("effect-oci/NameResolver", {
-  defaultValue: (): { readonly resolve: Resolve | undefined } => ({ resolve: undefined })
+  defaultValue: (): { readonly resolve: Resolve | undefined; readonly guard?: Guard | undefined } => ({ resolve: undefined })
 }) {}
 
 /** @internal */
@@ -129,23 +137,36 @@ export const refusal = (from: URL, to: URL): string | undefined => {
   return reach === undefined || mayReach(reachOf(from.hostname), reach) ? undefined : `${to.hostname} is a ${reach} address`
 }
 
-const reaches = (resolve: Resolve | undefined, host: string): Effect.Effect<ReadonlyArray<Reach | undefined>> => {
-  const literal = reachOf(host)
-  return literal !== undefined || resolve === undefined ? Effect.succeed([literal]) : Effect.map(resolve(host), (all) => all.map(reachOf))
+/**
+ * What is special about the first of the addresses to which a host at `sources` may not send us.
+ *
+ * @internal
+ */
+export const forbidden = (targets: ReadonlyArray<string>, sources: ReadonlyArray<string>): Reach | undefined => {
+  const from = sources.map(reachOf)
+  return targets.map(reachOf).find((target) => target !== undefined && !from.some((source) => mayReach(source, target)))
 }
 
-/** Like `refusal`, and looks names up when there is a `NameResolver`. @internal */
+/** The addresses of a host, as far as they are needed: what is told by its text is not looked up. */
+const addressesOf = (resolve: Resolve | undefined, host: string): Effect.Effect<ReadonlyArray<string>> =>
+  resolve === undefined || reachOf(host) !== undefined ? Effect.succeed([host]) : resolve(host)
+
+/**
+ * Like `refusal`, and looks names up when there is a `NameResolver`. A name that cannot be looked up may pass: a proxy may know it. When it is
+ * connected to directly, the guard has the last word.
+ *
+ * @internal
+ */
 export const check = (from: URL, to: URL, options: CheckOptions): Effect.Effect<string | undefined> => {
   const reason = schemeRefusal(from, to)
   if (reason !== undefined || options.allowInternal === true || from.hostname === to.hostname) return Effect.succeed(reason)
   const resolver = options.resolver === undefined ? NameResolver : Effect.succeed(options.resolver)
-  return Effect.flatMap(resolver, ({ resolve }) =>
-    Effect.flatMap(reaches(resolve, to.hostname), (targets) => {
-      const internal = targets.filter((target) => target !== undefined)
-      if (internal.length === 0) return Effect.succeed(undefined)
-      return Effect.map(reaches(resolve, from.hostname), (sources) => {
-        const bad = internal.find((target) => !sources.some((source) => mayReach(source, target)))
-        return bad === undefined ? undefined : `${to.hostname} is a ${bad} address`
+  return Effect.flatMap(resolver, ({ guard, resolve }) =>
+    Effect.flatMap(addressesOf(resolve, to.hostname), (targets) => {
+      const known = forbidden(targets, []) === undefined ? Effect.succeed([]) : addressesOf(resolve, from.hostname)
+      return Effect.map(known, (sources) => {
+        const reach = forbidden(targets, sources)
+        return reach === undefined ? guard?.(to.hostname, from.hostname) : `${to.hostname} is a ${reach} address`
       })
     })
   )
