@@ -16,7 +16,8 @@ import * as Reference from "../model/Reference.ts"
 
 /**
  * `https`, `http`, or `auto`: https first and plain http as a fall-back, for local and private registries only. Over the fall-back
- * credentials go to this machine alone: that https does not answer may be an attacker's doing. Say `http` to have them sent.
+ * credentials go to this machine alone: that https does not answer may be an attacker's doing. Say `http` to have them sent. A host
+ * that redirects from plain http to https at the same address is asked by https from then on.
  *
  * @since 0.1.0
  */

@@ -6,12 +6,16 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
+import * as Credentials from "../../src/auth/Credentials.ts"
+import * as Keychain from "../../src/auth/Keychain.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
+import type * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
 import * as Registries from "../support/Registries.ts"
 import { load } from "../vectors/Vectors.ts"
@@ -27,13 +31,16 @@ interface Reply {
   readonly body?: string
 }
 
-/** A host that answers every request the same way, by scheme; `asked` are the URLs in order. */
-const host = (replies: Partial<Record<"https" | "http", Reply>>) => {
+/** A host that answers every request the same way, by scheme, or in turn; `asked` are the URLs in order, with who asked for them. */
+const host = (replies: Partial<Record<"https" | "http", Reply | ReadonlyArray<Reply>>>) => {
   const asked: Array<string> = []
+  const turns = { https: [replies.https ?? { refused: "ECONNREFUSED" }].flat(), http: [replies.http ?? { refused: "ECONNREFUSED" }].flat() }
   const client = HttpClient.make((request, url) =>
     Effect.suspend(() => {
-      asked.push(`${request.method} ${url.href}`)
-      const reply = replies[url.protocol === "https:" ? "https" : "http"] ?? { refused: "ECONNREFUSED" }
+      const { authorization } = request.headers
+      asked.push(`${request.method} ${url.href}${authorization === undefined ? "" : ` ${authorization}`}`)
+      const turn = turns[url.protocol === "https:" ? "https" : "http"]
+      const reply = (turn.length > 1 ? turn.shift() : turn[0]) ?? {}
       const { status, headers, body, refused } = reply
       const outcome =
         refused === undefined
@@ -96,6 +103,55 @@ describe("ping", () => {
       expect(yield* Fiber.join(fiber)).toMatchObject({ scheme: "https", status: 401 })
       expect(asked).toEqual([`GET https://${local}/v2/`])
     }).pipe(Effect.provide(Registries.layerOver(http)))
+  })
+
+  describe("of a host whose http side redirects", () => {
+    const keychain = Keychain.layer({ "10.0.0.5": Credentials.basic("alice", Redacted.make("secret")) })
+    const basic: Reply = { status: 401, headers: { "www-authenticate": 'Basic realm="x"' } }
+    const to = (location: string): Reply => ({ status: 301, headers: { location } })
+
+    /** What is asked from the first request for a manifest to the end. */
+    const asking = (replies: Parameters<typeof host>[0], settings: RegistryHosts.Options = {}) => {
+      const { asked, http } = host(replies)
+      return Effect.gen(function* () {
+        const transport = yield* RegistryTransport.RegistryTransport
+        const request = { operation: "get", endpoint: "manifest", registry: "10.0.0.5", scopes: [], method: "GET" } as const
+        const fiber = yield* Effect.fork(Effect.scoped(transport.execute({ ...request, path: "/v2/x/manifests/1" })))
+        yield* TestClock.adjust("1 second")
+        expect(yield* Fiber.join(fiber)).toMatchObject({ status: 200 })
+        const { challenges, scheme } = yield* transport.ping("10.0.0.5")
+        return { asked: asked.slice(2), scheme, challenges: challenges.map((challenge) => challenge.scheme) }
+      }).pipe(Effect.provide(Registries.layerOver(http, { ...once, keychain, settings })))
+    }
+
+    it.effect("takes https for it, and what it says there, however late the first answer by https", () =>
+      Effect.gen(function* () {
+        const late: Reply = { after: "1 minute" }
+        const found = yield* asking({ https: [late, basic, {}], http: to("https://10.0.0.5/v2/") })
+        const last = `GET https://10.0.0.5/v2/x/manifests/1 Basic ${btoa("alice:secret")}`
+        expect(found).toEqual({ scheme: "https", challenges: ["basic"], asked: ["GET https://10.0.0.5/v2/", last] })
+      })
+    )
+
+    it.effect("takes it where plain http was agreed upon, too", () =>
+      Effect.gen(function* () {
+        const found = yield* asking({ https: [basic, {}], http: to("https://10.0.0.5/v2/") }, { "10.0.0.5": { scheme: "http" } })
+        expect(found).toMatchObject({ scheme: "https", challenges: ["basic"] })
+      })
+    )
+
+    for (const [what, location] of [
+      ["another port", "https://10.0.0.5:8443/v2/"],
+      ["another host", "https://10.0.0.6/v2/"]
+    ] as const) {
+      it.effect(`does not take ${what} for it, to which anybody on the network may have redirected`, () =>
+        Effect.gen(function* () {
+          const late: Reply = { after: "1 minute" }
+          const found = yield* asking({ https: [late, basic, {}], http: [to(location), {}] })
+          expect(found).toEqual({ scheme: "http", challenges: [], asked: [`GET ${location}`, "GET http://10.0.0.5/v2/x/manifests/1"] })
+        })
+      )
+    }
   })
 
   it.effect("does not take the complaint of a TLS port for a registry", () => {

@@ -94,7 +94,9 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
   }
   const once = Effect.fnUntraced(function* (scope: Scope.Scope) {
     const pass = yield* enterIn(scope, gate, "read", "small")
-    const [scheme, response] = yield* pass.moving(reach(scope))
+    const [asked, response] = yield* pass.moving(reach(scope))
+    // A redirect to https at the very same address is the host's own word: from there on it is spoken to as it wishes.
+    const scheme = Origin.sameText(`https://${apiHost}`, response.origin) ? "https" : asked
     const heard: Heard & { readonly scheme: Ping.Scheme } = {
       scheme,
       response: yield* buffered(response),
