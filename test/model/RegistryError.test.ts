@@ -8,7 +8,8 @@ import * as fc from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Challenge from "../../src/auth/Challenge.ts"
-import { sanitizeText, sanitizeUrl } from "../../src/model/internal/sanitize.ts"
+import { responseMessage } from "../../src/model/internal/errorMessage.ts"
+import { oneLine as onOneLine, sanitizeBounded, sanitizeText, sanitizeUrl } from "../../src/model/internal/sanitize.ts"
 import * as RegistryError from "../../src/model/RegistryError.ts"
 import * as Vectors from "../vectors/Vectors.ts"
 
@@ -440,6 +441,61 @@ describe("secrets", () => {
   it("leaves harmless text alone", () => {
     const text = "Basic authentication required for library/ubuntu:22.04@sha256:abc, see https://docs.example/login"
     expect(sanitizeText(text, [])).toBe(text)
+  })
+
+  // How URLs and tokens are found, said in the plainest way: in time that grows with the square of the text.
+  const plainly = (text: string) =>
+    text.replace(/\b[a-z][a-z0-9+.-]*:[\\/]{2,}[^\s"'<>]+/gi, sanitizeUrl).replace(/\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)*/g, "<redacted>")
+
+  const pieces = [
+    ..."aé1._-+:/\\?#@ \n\"'<>",
+    ...[
+      "https",
+      "HTTPS:",
+      "http:",
+      "svn+ssh:",
+      "1.",
+      "x-",
+      "//",
+      "://",
+      "host.test",
+      "user:pass@",
+      "see https://",
+      "eyJ",
+      "eyJabc",
+      "eyJabcd",
+      ".."
+    ]
+  ]
+
+  it.prop(
+    "URLs and tokens are found wherever they begin",
+    [fc.array(fc.constantFrom(...pieces), { maxLength: 15 })],
+    ([found]) => {
+      const text = found.join("")
+      expect(sanitizeText(text, [])).toBe(plainly(text))
+    },
+    { fastCheck: { numRuns: 5000 } }
+  )
+
+  // Each would take minutes if the time grew with the square of the length.
+  it.each([
+    ...["a", "a-", "a.", "a+", "-", ".", "a:", "a:/", "a://", "https:", "://", "/", "u@", " ", "\u00a0", "=", ";a", "?a.token", "&x-amz-a"],
+    ...["eyJ", "eyJ-", "-eyJabcd", "eyJabcd.", "eyJabcd..", "bearer ", "Basic a", "<", "<a", "<script", "<script>"]
+  ])("text made of %j is read once", (piece) => {
+    const text = piece.repeat(2 ** 19 / piece.length)
+    for (const whole of [`<${text}!`, `${text} `]) {
+      expect(sanitizeText(whole, ["secret"]).length).toBeLessThanOrEqual(whole.length)
+      expect(sanitizeBounded(whole, [], 2 ** 17 - 1).length).toBeLessThan(2 ** 17)
+      expect(onOneLine(whole).length).toBeLessThanOrEqual(whole.length)
+      expect(responseMessage({ method: "GET", url: "", status: 400, diagnostics: [], body: whole }).length).toBeLessThan(1000)
+    }
+  })
+
+  it("a page that was cut off says what stands between its tags", () => {
+    const body = "<html><p>not <b>here</b></p><script>let a = 1</script><p>try again</p><script>let b = '<a href=\"x"
+    expect(answer(404, body).message).toContain(": status 404: not here try again")
+    expect(answer(404, '<p>gone</p><a href="x').message).toContain(": status 404: gone")
   })
 
   it.each([

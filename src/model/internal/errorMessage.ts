@@ -13,9 +13,10 @@ export interface ResponseFields {
 
 const maxSaid = 600
 
-// Gateways answer with web pages, storage hosts with XML; what they say stands between the tags.
+// Gateways answer with web pages, storage hosts with XML; what they say stands between the tags. The end of the text ends a tag, too, so that
+// a page full of open ones is read once.
 const withoutMarkup = (body: string): string =>
-  /^\s*</.test(body) ? body.replace(/<(script|style)\b[\s\S]*?<\/\1>/gi, " ").replace(/<[^>]*>/g, " ") : body
+  /^\s*</.test(body) ? body.replace(/<(script|style)\b[\s\S]*?(?:<\/\1>|$)/gi, " ").replace(/<[^>]*(?:>|$)/g, " ") : body
 
 const said = ({ diagnostics, body }: ResponseFields): string => {
   const text = diagnostics.length > 0 ? diagnostics.map(String).join(", ") : withoutMarkup(body ?? "")

@@ -18,14 +18,28 @@ export const sanitizeUrl = (url: string): string => {
 
 const redacted = "<redacted>"
 
-const urls = /\b[a-z][a-z0-9+.-]*:[\\/]{2,}[^\s"'<>]+/gi
+// Every expression here has to take time in proportion to the text, which a server may have made to be slow to read. So a URL is found by its
+// colon, of which a scheme has one, and not by its start, which may be at every hyphen.
+const urls = /:(?<=\b([a-z][a-z0-9+.-]*):)([\\/]{2,}[^\s"'<>]+)/gi
+const sanitizeFound = (_: string, scheme: string, rest: string): string => sanitizeUrl(`${scheme}:${rest}`).slice(scheme.length)
 
 // What servers repeat of a request although nobody may see it: credentials, tokens, upload state, signatures.
 // A digit, a capital or padding tells a token from the next word of a sentence.
 const authorization = /\b([Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?=[^\s"',;]*[0-9A-Z=])[A-Za-z0-9+/=._~-]{8,}/g
-const webToken = /\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*/g
+const dotted = /[A-Za-z0-9._-]+/g
+const tokenStart = /\beyJ[A-Za-z0-9_-]{4}/
 const query =
   /([?&;](?:_state|sig|signature|[a-z0-9_.-]*(?:token|secret|password|credential|signature)|x-(?:amz|goog|ms)-[a-z-]+)=)[^\s"'<>&;]+/gi
+
+/** Masks a JSON Web Token: where the first part of one begins, with another part behind it, and all that follows. */
+const maskWebToken = (text: string): string => {
+  const parts = text.split(".")
+  for (const [index, part] of parts.entries()) {
+    const start = (parts[index + 1] ?? "") === "" ? -1 : part.search(tokenStart)
+    if (start !== -1) return [...parts.slice(0, index), part.slice(0, start) + redacted].join(".")
+  }
+  return text
+}
 
 // A secret may come back as it was sent, inside a URL or inside JSON.
 const spellings = (secret: string): ReadonlyArray<string> => [secret, encodeSafely(secret), JSON.stringify(secret).slice(1, -1)]
@@ -54,10 +68,10 @@ const mask = (text: string, secrets: ReadonlyArray<string>): string =>
  */
 export const sanitizeText = (text: string, secrets: ReadonlyArray<string>): string =>
   mask(text, secrets)
-    .replace(urls, sanitizeUrl)
+    .replace(urls, sanitizeFound)
     .replace(query, `$1${redacted}`)
     .replace(authorization, `$1 ${redacted}`)
-    .replace(webToken, redacted)
+    .replace(dotted, maskWebToken)
 
 /**
  * {@link sanitizeText}, then cut to a length. What is far past it is dropped before, together with the word the cut goes through: half a secret
@@ -67,7 +81,7 @@ export const sanitizeText = (text: string, secrets: ReadonlyArray<string>): stri
  */
 export const sanitizeBounded = (text: string, secrets: ReadonlyArray<string>, maxLength: number): string => {
   const reach = maxLength * 4
-  const near = text.length <= reach ? text : text.slice(0, reach).replace(/\S*$/, "")
+  const near = text.length <= reach ? text : text.slice(0, reach).replace(/(?<!\S)\S*$/, "")
   return sanitizeText(near, secrets).slice(0, maxLength)
 }
 
