@@ -97,11 +97,14 @@ export interface DigestTag {
   readonly suffix: string
 }
 
+/** More than any digest and its suffix need; text of any length would take long to read. */
+const longestTag = 256
+
 const digestTag = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*)-([a-f0-9]{32,})\.([A-Za-z0-9][\w.-]*)$/
 
 /** Reads a tag that is named after a digest; none when it is another tag. @since 0.1.0 */
 export const parseDigestTag = (tag: string): Option.Option<DigestTag> => {
-  const [, algorithm = "", encoded = "", suffix = ""] = digestTag.exec(tag) ?? []
+  const [, algorithm = "", encoded = "", suffix = ""] = (tag.length > longestTag ? null : digestTag.exec(tag)) ?? []
   return Option.map(Option.getRight(Digest.make(algorithm, encoded)), (digest) => ({ tag, digest, suffix }))
 }
 

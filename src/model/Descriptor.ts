@@ -137,7 +137,7 @@ export const content: (
     if (data === undefined) return Option.none()
     if (/[^A-Za-z0-9+/=]/.test(data)) return yield* malformed("data is not base64")
     if (data.length > base64Length(size)) {
-      return yield* new SizeMismatch({ expected: size, actual: Math.floor((data.replace(/=+$/, "").length * 3) / 4) })
+      return yield* new SizeMismatch({ expected: size, actual: Math.floor((data.replace(/(?<!=)=+$/, "").length * 3) / 4) })
     }
     const bytes = yield* Either.mapLeft(Encoding.decodeBase64(data), () => malformed("data is not base64"))
     if (bytes.length !== size) return yield* new SizeMismatch({ expected: size, actual: bytes.length })

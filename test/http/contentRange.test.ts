@@ -17,6 +17,14 @@ describe("contentRange", () => {
     for (const bad of ["", "1-9", "0-", "-9", "0-9/20", "bytes"]) assert.isUndefined(ContentRange.parseUploadRange(bad), bad)
   })
 
+  it("reads blanks once, however many", () => {
+    const blanks = "\u00a0".repeat(2 ** 20)
+    assert.strictEqual(ContentRange.parseUploadRange(`${blanks}0-9${blanks}`), 9)
+    assert.strictEqual(ContentRange.parseUploadRange(`${blanks}bytes ${blanks}0-9`), 9)
+    for (const bad of [`${blanks}x`, `bytes ${blanks}x`, `0-9${blanks}x`]) assert.isUndefined(ContentRange.parseUploadRange(bad))
+    assert.isUndefined(ContentRange.parse(`${blanks}bytes${blanks}x`))
+  })
+
   it("reads what it would write", () =>
     fc.assert(
       fc.property(fc.nat(), fc.nat(), fc.integer({ min: 1 }), (start, length, rest) => {

@@ -114,6 +114,9 @@ describe("digestTags", () => {
       `sha256:${"a".repeat(64)}.sig`
     ]
     for (const tag of none) expect(Referrers.parseDigestTag(tag)).toEqual(Option.none())
+    const long = `${"a-00000000000000000000000000000000.".repeat(2 ** 15)}!`
+    expect(Referrers.parseDigestTag(long)).toEqual(Option.none())
+    expect(Option.isSome(Referrers.parseDigestTag(tagOf(other, ".sig")))).toBe(true)
   })
 
   it.effect("are those of a place for one digest, or all", () =>

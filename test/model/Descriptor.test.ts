@@ -137,6 +137,9 @@ describe("content", () => {
       const huge = "A".repeat(1_000_000)
       const error = yield* Descriptor.content({ ...json, data: huge }).pipe(Effect.flip)
       expect(error).toMatchObject({ _tag: "SizeMismatch", expected: 5, actual: 750_000 })
+      // In time that does not grow with the square of its length.
+      const padding = yield* Descriptor.content({ ...json, data: `${"=".repeat(2 ** 20)}A` }).pipe(Effect.flip)
+      expect(padding).toMatchObject({ _tag: "SizeMismatch" })
     })
   )
 

@@ -27,6 +27,6 @@ export const parse = (value: string): ContentRange | undefined => {
  * @internal
  */
 export const parseUploadRange = (value: string): number | undefined => {
-  const parts = /^\s*(?:bytes[= ])?\s*(\d+)-(\d+)\s*$/i.exec(value)
+  const parts = /^\s*(?:bytes[= ]\s*)?(\d+)-(\d+)\s*$/i.exec(value)
   return number(parts?.[1]) === 0 ? number(parts?.[2]) : undefined
 }
