@@ -171,7 +171,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
               Unauthorized: again,
               Denied: again,
               // A service that asks for time has said nothing of the refresh token.
-              TokenExchangeError: (error) => (error.retryAfter === undefined ? again() : Effect.fail(error))
+              TokenExchangeError: (error) => (error.retryable && error.retryAfter !== undefined ? Effect.fail(error) : again())
             })
       if (token.refreshToken !== undefined) {
         refreshTokens.set(name, Credentials.identityToken(token.refreshToken, Credentials.userAndPassword(credentials)))
