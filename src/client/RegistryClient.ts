@@ -132,7 +132,7 @@ export interface Service {
     manifest: Manifest.Manifest,
     options?: Pushes.PutManifestOptions
   ) => Effect.Effect<Pushes.PutManifestResult, Errors.PutManifestError>
-  /** Deletes a manifest, and with it every tag that points to it. */
+  /** Deletes a manifest, and with it every tag that points to it. What is not there any more when it is tried again was deleted; so for tags and blobs. */
   readonly deleteManifest: (
     repository: Reference.Repository,
     digest: Digest.Digest,

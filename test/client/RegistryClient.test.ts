@@ -235,6 +235,31 @@ describe("RegistryClient", () => {
     }
   })
 
+  describe("a deletion", () => {
+    const deletions = ["deleteManifest", "deleteTag", "deleteBlob"] as const
+    const lost = {
+      "its answer is lost": Fault.loseResponse,
+      "a gateway gives it up": Fault.custom("give up", (exchange) =>
+        Effect.zipRight(exchange.execute(exchange.request), Fault.respond(504).apply(exchange))
+      )
+    }
+    for (const [name, fault] of Object.entries(lost)) {
+      it.effect(`is done although ${name}, and not when nothing was there`, () =>
+        Effect.gen(function* () {
+          const faults = yield* FaultyHttp.FaultyHttp
+          for (const method of deletions) {
+            const place = yield* arranged
+            const { call } = cases[method]
+            yield* faults.setRules([{ match: { method: "DELETE", count: 1 }, fault }])
+            yield* throughTime(call(place))
+            assert.containSubset(yield* Effect.flip(throughTime(call(place))), { status: 404 })
+            yield* place.registry.reset
+          }
+        }).pipe(Effect.provide(client()))
+      )
+    }
+  })
+
   describe("what it costs where the registry can do less, or more is known", () => {
     it.effect("the first request to a registry is preceded by a ping, once", () =>
       Effect.gen(function* () {

@@ -9,7 +9,7 @@ import type * as Reference from "../../model/Reference.ts"
 import { DigestMismatch, MalformedContent } from "../../model/RegistryError.ts"
 import type * as RegistryTransport from "../../transport/RegistryTransport.ts"
 import { blobTags, type DeleteBlobError, type HeadBlobError, type PingError, registryTags } from "./errors.ts"
-import { blobPath, contentLength, originOf, type Place, send } from "./repositoryRequest.ts"
+import { blobPath, contentLength, isGone, originOf, type Place, send } from "./repositoryRequest.ts"
 
 type Transport = RegistryTransport.Service
 
@@ -105,6 +105,6 @@ export const deleteBlob = (
       path: blobPath(place, digest),
       scopes: [TokenScope.remove(repository.name)]
     })
-    if (response.status !== 200 && response.status !== 202 && response.status !== 204) return yield* response.fail(blobTags)
-    yield* response.discard
+    const isDeleted = response.status === 200 || response.status === 202 || response.status === 204 || isGone(response)
+    yield* isDeleted ? response.discard : response.fail(blobTags)
   }).pipe(Effect.scoped)

@@ -12,7 +12,7 @@ import * as FallbackIndex from "./fallbackIndex.ts"
 import type { ManifestState } from "./manifestState.ts"
 import { getManifest } from "./manifests.ts"
 import * as ReferrersApi from "./referrersApi.ts"
-import { asUnsupported, manifestPath, type Place, send } from "./repositoryRequest.ts"
+import { asUnsupported, isGone, manifestPath, type Place, send } from "./repositoryRequest.ts"
 
 /**
  * - `referrers`: what happens to the index under the fall-back tag of the manifest's subject, where the registry has no referrers API.
@@ -40,7 +40,7 @@ const remove = Effect.fnUntraced(function* (place: Place, tagOrDigest: string): 
     path: manifestPath(place, tagOrDigest),
     scopes: scopes(place)
   })
-  if (response.status === 200 || response.status === 202) return yield* response.discard
+  if (response.status === 200 || response.status === 202 || isGone(response)) return yield* response.discard
   const refusal = yield* Effect.flip(response.fail(manifestTags))
   const cannot = response.status === 400 && (refusal._tag === "UnknownRegistryError" || refusal._tag === "DigestInvalid")
   return yield* cannot ? asUnsupported(refusal) : refusal

@@ -65,6 +65,9 @@ export const acceptHeader = (mediaTypes: ReadonlyArray<string> | undefined): { r
   accept: mediaTypes === undefined ? MediaType.acceptManifestHeader : mediaTypes.join(", ")
 })
 
+/** The answer to a deletion that an earlier attempt may have done: what was to go is not there. @internal */
+export const isGone = ({ doubtful, status }: RegistryTransport.TransportResponse): boolean => doubtful && status === 404
+
 /** A refusal that, for this operation, means that the registry cannot do it. @internal */
 export const asUnsupported = (error: ResponseError): Unsupported =>
   new Unsupported({

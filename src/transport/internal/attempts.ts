@@ -59,6 +59,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
   const { policy, gate, method, mayRepeat, listen } = options
   let driver: Schedule.ScheduleDriver<unknown, unknown> | undefined
   let throttled = 0
+  let doubtful = false
 
   /** Most requests need no second attempt. */
   const another = (cause: unknown) =>
@@ -81,6 +82,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
   const failed = (cause: Cause.Cause<E>): Effect.Effect<A, E> => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error === undefined || !isTransient(options, error)) return Effect.failCause(cause)
+    doubtful ||= error._tag === "TransportError" && error.operation !== "token"
     const hint = hintOf(retryAfterOf(error), policy.maxRetryAfter)
     return Effect.flatMap(next(error, hint, Effect.sleep), (again) => (again ? loop() : Effect.failCause(cause)))
   }
@@ -99,6 +101,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
     const noted = Effect.zipRight(notice ?? Effect.void, shared ? pause(hint.millis) : Effect.void)
     const settled = Effect.onError(Effect.zipRight(noted, last ? Effect.succeed(heard) : kept(heard)), (cause) => settle(response, cause))
     if (last) return settled
+    doubtful ||= response.status >= 500
     return Effect.flatMap(settled, (heard) =>
       Effect.flatMap(next(response.status, hint, shared ? () => Effect.void : Effect.sleep), (again) =>
         again ? loop() : Effect.succeed(heard)
@@ -108,7 +111,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
 
   const onSuccess = (heard: A): Effect.Effect<A, E> => {
     try {
-      return answered(heard)
+      return answered(doubtful ? { ...heard, doubtful } : heard)
     } catch (defect) {
       // The policy may be the caller's own.
       return Effect.zipRight(settle(heard.response, Cause.die(defect)), Effect.die(defect))

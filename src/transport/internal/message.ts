@@ -54,6 +54,8 @@ export interface TransportResponse extends WireResponse {
   readonly mirror: boolean
   /** For an answer that turned out to be wrong: leaves the mirror it came from alone for a while, so that the next request goes elsewhere. */
   readonly passOver: Effect.Effect<void>
+  /** Whether an earlier attempt broke off or failed at the registry, and may have been carried out all the same. */
+  readonly doubtful: boolean
   /** The `Retry-After` of the answer. */
   readonly retryAfter: Duration.Duration | undefined
   /** Fails with the error this answer means; reads at most 64 KiB of its body. `tags` are the errors the operation declares. */
@@ -71,6 +73,8 @@ export interface Heard {
   readonly retryAfter: Duration.Duration | undefined
   /** Whether the host itself answered, and not one that it redirected to. */
   readonly direct: boolean
+  /** See `TransportResponse`. */
+  readonly doubtful?: boolean | undefined
 }
 
 const errorBodyLimitBytes = 64 * 1024
@@ -101,7 +105,7 @@ const complaintOf = ({ status, headers }: WireResponse): RegistryError.ResponseP
 }
 
 /** @internal */
-export const answer = ({ response, context, authorizations, retryAfter }: Heard, mirror: boolean): TransportResponse => ({
+export const answer = ({ response, context, authorizations, doubtful = false, retryAfter }: Heard, mirror: boolean): TransportResponse => ({
   status: response.status,
   headers: response.headers,
   url: response.url,
@@ -114,6 +118,7 @@ export const answer = ({ response, context, authorizations, retryAfter }: Heard,
   context,
   mirror,
   passOver: Effect.void,
+  doubtful,
   retryAfter,
   fail: (tags) =>
     Effect.flatMap(
