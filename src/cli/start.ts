@@ -3,11 +3,11 @@ import * as NodeCommandExecutor from "@effect/platform-node/NodeCommandExecutor"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import { StoreError } from "../model/RegistryError.ts"
 import * as NodeRegistry from "../node/NodeRegistry.ts"
 import * as ExitCode from "./exitCode.ts"
@@ -29,15 +29,19 @@ const hasColors = (stream: NodeJS.WriteStream) => stream.isTTY === true && (proc
 const streams: Streams.Service = {
   out: (content) => Effect.mapError(writeTo(process.stdout, content), failed("write", "standard output")),
   err: (content) => Effect.ignore(writeTo(process.stderr, content)),
-  input: Stream.suspend(() => Stream.fromAsyncIterable<Uint8Array, StoreError>(process.stdin, failed("read", "standard input"))),
+  input: NodeStream.fromReadable<StoreError, Uint8Array>(() => process.stdin, failed("read", "standard input")),
   colors: hasColors(process.stdout),
   interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
   screen: process.stderr.isTTY === true && process.env["TERM"] !== "dumb" ? process.stderr : undefined
 }
 
-/** Who reads no further, as `head` does, wants no complaint; anything else is told by whoever wrote. */
+let isPipeClosed = false
+
+/** Who reads no further, as `head` does, wants no complaint; anything else is told by whoever wrote. It ends as by a signal, so that all is cleared away. */
 const onBrokenPipe = (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(ExitCode.closedPipe)
+  if (error.code !== "EPIPE" || isPipeClosed) return
+  isPipeClosed = true
+  if (!process.emit("SIGTERM")) process.exit(ExitCode.closedPipe)
 }
 
 /** Once all is written. What Node would still wait for serves nobody: closed sockets, and undici's parser being compiled. */
@@ -60,7 +64,12 @@ export const start = (args: ReadonlyArray<string>): void => {
     disablePrettyLogger: true,
     teardown: (exit) =>
       leave(
-        Exit.match(exit, { onSuccess: (code) => (typeof code === "number" ? code : ExitCode.ok), onFailure: () => ExitCode.interrupted })
+        isPipeClosed
+          ? ExitCode.closedPipe
+          : Exit.match(exit, {
+              onSuccess: (code) => (typeof code === "number" ? code : ExitCode.ok),
+              onFailure: () => ExitCode.interrupted
+            })
       )
   })
 }

@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import type * as TagSelection from "../client/TagSelection.ts"
 import * as ContentStore from "../content/ContentStore.ts"
+import * as Index from "../content/internal/layoutIndex.ts"
 import * as Place from "../content/Place.ts"
 import * as Copy from "../copy/Copy.ts"
 import * as Platform from "../model/Platform.ts"
@@ -57,8 +58,6 @@ const summary = ({ blobs, bytes, manifests, mounted, skipped, unchanged }: Count
   return parts.join(", ")
 }
 
-const isDigest = (reference: string) => /^[a-z0-9+._-]+:[0-9a-f]{32,}$/.test(reference)
-
 /** The tag in a name that an archive or a folder has for an image. */
 const targetTag = (name: string): string => Places.tagOf(name) ?? name
 
@@ -67,7 +66,7 @@ const tagFor = (from: Places.Readable, { reference, tag }: Places.Named, to: Pla
   if (to.tag !== undefined) return to.tag
   if (to.digest !== undefined) return undefined
   if (tag !== undefined) return to.place._tag === "Registry" ? targetTag(tag) : tag
-  return from.isSpelledOut && isDigest(reference) ? undefined : "latest"
+  return from.isSpelledOut && Index.isDigest(reference) ? undefined : "latest"
 }
 
 /** A target that names a digest is a promise about the source, kept before anything moves. */

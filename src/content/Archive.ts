@@ -64,7 +64,7 @@ export interface WriteArchive extends ContentStore.Target<WriteError> {
   readonly format: Format
   /**
    * Completes the archive; a file that was in its place is replaced. Nothing can be pushed after that. One that fails or is interrupted can be
-   * tried again.
+   * tried again, unless it went to a pipe or device.
    */
   readonly commit: Effect.Effect<void, WriteError>
 }

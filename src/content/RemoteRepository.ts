@@ -6,12 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as RegistryClient from "../client/RegistryClient.ts"
-import type * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
-import type * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import * as Reference from "../model/Reference.ts"
-import { InvalidReference, MediaTypeMismatch, SizeMismatch } from "../model/RegistryError.ts"
+import { InvalidReference } from "../model/RegistryError.ts"
 import type * as ContentStore from "./ContentStore.ts"
 
 /** Why reading or writing a repository fails. @since 0.1.0 */
@@ -41,16 +39,6 @@ export interface RemoteRepository
     ContentStore.Prepares {
   readonly repository: Reference.Repository
 }
-
-/** What is named by a descriptor is what that says (image-spec «Content Descriptors»). */
-const asDescribed =
-  (repository: Reference.Repository, { mediaType, size }: Descriptor.Descriptor) =>
-  (manifest: Manifest.Manifest): Effect.Effect<Manifest.Manifest, SizeMismatch | MediaTypeMismatch> => {
-    const place = { registry: repository.registry, repository: repository.name, operation: "fetchManifest" }
-    if (manifest.size !== size) return new SizeMismatch({ ...place, expected: size, actual: manifest.size })
-    if (manifest.mediaType !== mediaType) return new MediaTypeMismatch({ ...place, expected: mediaType, actual: manifest.mediaType })
-    return Effect.succeed(manifest)
-  }
 
 const outcomes = { existed: "existed", mounted: "mounted", uploaded: "stored" } as const
 
@@ -83,7 +71,8 @@ export const over = (client: RegistryClient.Service, repository: Reference.Repos
     fetchManifest: (reference) =>
       typeof reference === "string"
         ? Effect.flatMap(referenceOf(reference), (parsed) => client.getManifest(parsed))
-        : Effect.flatMap(client.getManifest(withDigest(reference.digest)), asDescribed(repository, reference)),
+        : // The size a registry tells may be wrong (Harbor, Google Artifact Registry); the digest decides.
+          client.getManifest(withDigest(reference.digest)),
     resolveBlob: (digest) => client.headBlob(repository, digest),
     fetchBlob: (descriptor) => client.getBlob(repository, descriptor),
     current: (tag) =>

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as ContentStore from "../content/ContentStore.ts"
+import * as Index from "../content/internal/layoutIndex.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Interruption from "../model/internal/interruption.ts"
 import type * as Manifest from "../model/Manifest.ts"
@@ -42,7 +43,8 @@ import * as Progress from "./Progress.ts"
 export type Platforms = Choice.Platforms
 
 /**
- * - `tags`: what the copy is called at its target; the source's tag unless given, nothing when it was named by digest
+ * - `tags`: what the copy is called at its target; the source's tag unless given, nothing when it was named by digest. Archives have names
+ *   for tags, such as `app:v1`, which registries do not take
  * - `jobs`: pieces of content moving at once, at least one, default 16
  * - `platforms`: see `Platforms`, default all
  * - `referrers`: whether what refers to the copied manifests comes along, signatures and the like, default no
@@ -85,9 +87,6 @@ export interface Result {
 export type CopyError = UnsupportedManifest | LimitExceeded
 
 const defaultJobs = 16
-
-// The name of an image in a docker archive has a colon as well: `app:v1`.
-const isDigest = (reference: string) => /^[a-z0-9+._-]+:[0-9a-f]{32,}$/.test(reference)
 
 /**
  * Copies what a tag or digest of the source stands for. What the target has by one of the tags, or by the digest that was asked for, is not
@@ -167,7 +166,8 @@ const jobsOf = (options: Options): number => Math.max(1, options.jobs ?? default
 const runOf = <E>(options: Options): Run.Run<E> =>
   Run.make({ jobs: jobsOf(options), listener: options.onProgress, nondistributable: options.nondistributable ?? false })
 
-const tagsOf = (reference: string, options: Options): ReadonlyArray<string> => options.tags ?? (isDigest(reference) ? [] : [reference])
+const tagsOf = (reference: string, options: Options): ReadonlyArray<string> =>
+  options.tags ?? (Index.isDigest(reference) ? [] : [reference])
 
 /** Whether the tags of the target do not say that all is there. */
 const looksDeeper = ({ digestTags, force, nondistributable, platforms, referrers }: Options): boolean =>
@@ -188,7 +188,7 @@ const skipOf = <E>(
 }
 
 const digestOf = <E>(source: ContentStore.Source<E>, reference: string): Effect.Effect<string, E> =>
-  isDigest(reference) ? Effect.succeed(reference) : Effect.map(source.resolve(reference), ({ digest }) => digest)
+  Index.isDigest(reference) ? Effect.succeed(reference) : Effect.map(source.resolve(reference), ({ digest }) => digest)
 
 /** The target is asked first what its tags stand for, and the source gets ready meanwhile; for a digest it may not be asked at all. */
 const prepared = <E>(
@@ -196,7 +196,7 @@ const prepared = <E>(
   reference: string,
   tags: ReadonlyArray<string>
 ): Effect.Effect<void, never, Scope.Scope> =>
-  ContentStore.hasPrepare(source) && !isDigest(reference) && tags.length > 0 ? Effect.forkScoped(source.prepare) : Effect.void
+  ContentStore.hasPrepare(source) && !Index.isDigest(reference) && tags.length > 0 ? Effect.forkScoped(source.prepare) : Effect.void
 
 const copyIn = <E1, E2>(
   run: Run.Run<E1 | E2>,
@@ -213,7 +213,7 @@ const copyIn = <E1, E2>(
     if (Option.isSome(same) && same.value.digest === (yield* digestOf(source, reference))) return resultOf(run, same.value, true)
 
     const manifest = yield* source.fetchManifest(reference)
-    const left = shallow ? yield* Standing.lacking(target, standing, manifest, isDigest(reference)) : Option.none()
+    const left = shallow ? yield* Standing.lacking(target, standing, manifest, Index.isDigest(reference)) : Option.none()
     if (Option.isSome(left) && left.value.length === 0) return resultOf(run, manifest.descriptor, true)
 
     const { root, select } = yield* Choice.choose(source, manifest, options.platforms)
@@ -274,7 +274,7 @@ const fanOut = <E1, E2>(
     const manifest = rest().length === 0 ? undefined : yield* source.fetchManifest(reference)
     const setTags = (all: Manifest.Manifest) => (end: End) =>
       Effect.gen(function* () {
-        const left = yield* Standing.lacking(end.lane.target, standings.get(end) ?? [], all, isDigest(reference))
+        const left = yield* Standing.lacking(end.lane.target, standings.get(end) ?? [], all, Index.isDigest(reference))
         if (Option.isNone(left)) return
         if (left.value.length > 0) yield* end.lane.deliver.manifest(all, left.value)
         settled.set(end, { descriptor: all.descriptor, unchanged: left.value.length === 0 })

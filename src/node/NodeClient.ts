@@ -54,10 +54,10 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
  */
 export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
-    Effect.map(Names.make(options.lookup), ({ guard, lookup, resolve }) =>
+    Effect.map(Names.make(options.lookup), ({ guard, lookup, resolve, trust }) =>
       Layer.merge(
         Layer.scoped(HttpClient.HttpClient, make({ ...options, lookup })),
-        Layer.succeed(AddressPolicy.NameResolver, { guard, resolve })
+        Layer.succeed(AddressPolicy.NameResolver, { guard, resolve, trust })
       )
     )
   )

@@ -38,10 +38,10 @@ export const layerWithoutDispatcher: Layer.Layer<HttpClient.HttpClient, never, D
  */
 export const layer = (options: Dispatcher.Options = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
-    Effect.map(Names.make(options.lookup), ({ guard, lookup, resolve }) =>
+    Effect.map(Names.make(options.lookup), ({ guard, lookup, resolve, trust }) =>
       Layer.merge(
         Layer.provide(layerWithoutDispatcher, Dispatcher.layer({ ...options, lookup })),
-        Layer.succeed(AddressPolicy.NameResolver, { guard, resolve })
+        Layer.succeed(AddressPolicy.NameResolver, { guard, resolve, trust })
       )
     )
   )

@@ -33,7 +33,8 @@ interface Ended {
 }
 
 interface Started {
-  readonly input?: string
+  /** Null for one that stays open and says nothing. */
+  readonly input?: string | null
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -53,7 +54,7 @@ const start = (args: ReadonlyArray<string>, { env, input = "" }: Started = {}) =
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       texts.err += text
     })
-    child.stdin.end(input)
+    if (input !== null) child.stdin.end(input)
     const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, ...texts })))
     return { child, texts, ended: Effect.promise(() => ended) }
   })
@@ -145,6 +146,41 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
       assert.include(err, "Check the credentials")
       child.kill("SIGINT")
       assert.strictEqual((yield* ended).code, 130)
+    })
+  )
+
+  it.scoped("a signal ends it while it waits for standard input", () =>
+    Effect.gen(function* () {
+      const { folder } = yield* Bundle
+      const temporary = Path.join(folder, "waiting")
+      yield* Effect.promise(() => Fs.promises.mkdir(temporary))
+      const look = Effect.promise(() => Fs.promises.readdir(temporary, { recursive: true }))
+      const env = { HOME: folder, TMPDIR: temporary }
+      const { child, ended } = yield* start(["import", "-", "oci:imported"], { input: null, env })
+      child.stdin.write(Buffer.alloc(3_000_000))
+      const files = Effect.map(look, (names) => names.map((name) => Fs.statSync(Path.join(temporary, name))).filter((_) => _.isFile()))
+      // What it has read is in a file, and it waits for more.
+      yield* eventually(Effect.map(files, ([kept]) => kept !== undefined && kept.size >= 2_000_000))
+      child.kill("SIGTERM")
+      assert.strictEqual((yield* ended).code, 130)
+      assert.deepStrictEqual(yield* look, [])
+    })
+  )
+
+  it.scoped("a reader that goes away leaves nothing of an archive behind", () =>
+    Effect.gen(function* () {
+      const { folder } = yield* Bundle
+      const temporary = Path.join(folder, "unread")
+      yield* Effect.promise(() => Fs.promises.mkdir(temporary))
+      const server = yield* serve()
+      yield* server.seedImage("team/app", { tag: "v1", layers: 1, layerBytes: 4_000_000 })
+      const { child, ended } = yield* start(["export", "--quiet", `${new URL(server.url).host}/team/app:v1`, "-"], {
+        env: { HOME: folder, TMPDIR: temporary }
+      })
+      child.stdout.once("data", () => child.stdout.destroy())
+      const { code, err } = yield* ended
+      assert.deepStrictEqual([code, err], [141, ""])
+      assert.deepStrictEqual(yield* Effect.promise(() => Fs.promises.readdir(temporary)), [])
     })
   )
 

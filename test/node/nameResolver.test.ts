@@ -134,6 +134,21 @@ describe("nameResolver", () => {
       })
     )
 
+    it.effect("leaves the user his own, whoever named it before or after", () =>
+      Effect.gen(function* () {
+        const table: Record<string, ReadonlyArray<string>> = { "registry.test": ["93.184.216.34"] }
+        const names = yield* Names.make(tableOf(table))
+        for (const host of ["harbor.corp", "gitlab.corp"]) {
+          if (host === "gitlab.corp") names.trust(host)
+          assert.isUndefined(yield* check(names, "registry.test", host))
+          names.trust(host)
+          table[host] = ["10.0.0.7"]
+          assert.strictEqual(yield* shown(names, host, {}), "10.0.0.7")
+        }
+        assert.strictEqual(yield* check(names, "registry.test", "harbor.corp"), "harbor.corp is a private address")
+      })
+    )
+
     it.effect("is not led over connections that are kept when it cannot be looked up", () =>
       Effect.gen(function* () {
         const table: Record<string, ReadonlyArray<string>> = { "minio.corp": ["10.0.0.6"] }
@@ -154,7 +169,7 @@ describe("nameResolver", () => {
         assert.isUndefined(names.guard("1.test", "registry.test"))
         assert.strictEqual(yield* check(names, "registry.test", "a".repeat(255)), "no host has so long a name")
         assert.strictEqual(yield* shown(names, "late.test", {}), "EACCES: late.test is a loopback address")
-        yield* TestClock.adjust("1 day")
+        yield* TestClock.adjust("1 hour")
         assert.isUndefined(yield* check(names, "registry.test", "one-more.test"))
       })
     )

@@ -11,20 +11,27 @@ import type { Reading, Writing } from "./storage.ts"
 
 /** @internal */
 export const make = (storage: Reading & Writing, reader: Reader): ContentStore.Keeps<LocalError> => {
-  const named = (descriptor: Descriptor.Descriptor) =>
-    MediaType.isManifest(descriptor.mediaType)
-      ? Effect.map(reader.fetchManifest(descriptor), Manifest.successors)
-      : Effect.succeed<ReadonlyArray<Descriptor.Descriptor>>([])
+  const named = (used: Reach.Used) =>
+    typeof used !== "string" && MediaType.isManifest(used.mediaType)
+      ? Effect.map(
+          reader.fetchManifest(used),
+          (manifest): ReadonlyArray<Reach.Used> =>
+            manifest._tag === "Schema1Manifest" ? manifest.layerDigests : Manifest.successors(manifest)
+        )
+      : Effect.succeed<ReadonlyArray<Reach.Used>>([])
+
+  /** Layers meant to be fetched elsewhere are mostly not here, and nothing lacks them. */
+  const mayBeMissing = (used: Reach.Used) => typeof used !== "string" && !MediaType.isDistributable(used.mediaType)
 
   const keep = Effect.fnUntraced(function* (descriptor: Descriptor.Descriptor) {
     let isWhole = true
     // What is there is kept, whatever else is missing.
-    const visit = (one: Descriptor.Descriptor) =>
-      Effect.map(holds(storage, one), (held) => {
-        isWhole &&= held
+    const visit = (used: Reach.Used) =>
+      Effect.map(typeof used === "string" ? storage.keep(used) : holds(storage, used), (held) => {
+        isWhole &&= held || mayBeMissing(used)
         return held
       })
-    yield* Reach.walk([descriptor], visit, named)
+    yield* Reach.walk<Reach.Used>([descriptor], visit, named)
     return isWhole
   })
 

@@ -51,12 +51,12 @@ const ending = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Pa
   if (isSpecial) {
     const beside = paths.join(yield* Effect.mapError(fs.makeTempDirectoryScoped(), failed), name)
     const whole = Stream.run(fs.stream(beside), fs.sink(target, { flag: Destination.specialFlag }))
-    return { beside, publish: Effect.mapError(whole, failed) }
+    return { beside, publish: Effect.mapError(whole, failed), isFinal: true }
   }
   const beside = paths.join(paths.dirname(path), name)
   const keepMode = Option.match(there, { onNone: () => Effect.void, onSome: ({ mode }) => fs.chmod(beside, mode & 0o7777) })
   const replace = Effect.uninterruptible(Effect.zipRight(keepMode, fs.rename(beside, path)))
-  return { beside, publish: Effect.mapError(replace, failed) }
+  return { beside, publish: Effect.mapError(replace, failed), isFinal: false }
 })
 
 /** A file that is open. */
@@ -68,7 +68,7 @@ interface Opened {
 /** What is not committed when the scope closes is removed. @internal */
 export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, paths: Path.Path, target: string, label: string) {
   const failed = fromPlatform(label, "write")
-  const { beside, publish } = yield* ending(fs, paths, target, label)
+  const { beside, isFinal, publish } = yield* ending(fs, paths, target, label)
   yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(beside, { force: true })))
   const scope = yield* Effect.scope
   const open = Effect.fnUntraced(function* (flag: FileSystem.OpenFlag) {
@@ -147,6 +147,8 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
         const last = join([TarHeader.encode(name, bytes.length), bytes, padding, TarHeader.trailer()])
         // `end` stays where it is: what is written next, if this fails, takes its place.
         yield* Effect.uninterruptible(Effect.zipRight(writeAt(end, last), endAt(end + last.length)))
+        // A pipe may have a part of it already.
+        isOpen = !isFinal
         yield* Effect.uninterruptibleMask((restore) =>
           Effect.map(restore(publish), () => {
             isOpen = false

@@ -23,9 +23,17 @@ export type Resolve = (host: string) => Effect.Effect<ReadonlyArray<string>>
  */
 export type Guard = (host: string, from: string) => string | undefined
 
+/** @internal */
+export interface Resolver {
+  readonly resolve: Resolve | undefined
+  readonly guard?: Guard | undefined
+  /** Told of a host that the user named: that may be anywhere, whoever else names it. */
+  readonly trust?: ((host: string) => void) | undefined
+}
+
 /** How names are looked up for the policy; unset, only IP literals and `localhost` are judged. @internal */
 export class NameResolver extends Context.Reference<NameResolver>()("effect-oci/NameResolver", {
-  defaultValue: (): { readonly resolve: Resolve | undefined; readonly guard?: Guard | undefined } => ({ resolve: undefined })
+  defaultValue: (): Resolver => ({ resolve: undefined })
 }) {}
 
 /** @internal */

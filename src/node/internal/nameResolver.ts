@@ -14,6 +14,8 @@ export interface Names {
   readonly resolve: AddressPolicy.Resolve
   /** For the policy, about a host it lets a server name. */
   readonly guard: AddressPolicy.Guard
+  /** For the transport, about a host that the user named. */
+  readonly trust: (host: string) => void
   /** For connections. */
   readonly lookup: Net.LookupFunction
 }
@@ -29,14 +31,15 @@ const manyNames = 10_000
 /** With the dot at its end (RFC 1035). */
 const longestName = 254
 
-/** Longer than any request that a server brought about waits for its connection, with all its attempts. */
-const guardedMillis = 24 * 60 * 60_000
+/** Longer than a request that a server brought about waits for its connection, with all its attempts: nobody younger is forgotten. */
+const guardedMillis = 60 * 60_000
 
 export const make = (system: Net.LookupFunction = Dns.lookup): Effect.Effect<Names> =>
   Effect.map(Effect.clock, (clock) => {
     /** What was last found, and until when connections keep to it. */
     const seen = new Map<string, { readonly addresses: Addresses; readonly until: number }>()
     /** Who named a host last, and when, the latest last. */
+    const trusted = new Set<string>()
     const guarded = new Map<string, { readonly from: string; readonly at: number }>()
 
     const remember = (host: string, addresses: Addresses, until: number) => {
@@ -67,6 +70,7 @@ export const make = (system: Net.LookupFunction = Dns.lookup): Effect.Effect<Nam
       })
 
     const guard: AddressPolicy.Guard = (host, from) => {
+      if (trusted.has(host)) return undefined
       if (host.length > longestName) return "no host has so long a name"
       const now = clock.unsafeCurrentTimeMillis()
       guarded.delete(host)
@@ -82,7 +86,7 @@ export const make = (system: Net.LookupFunction = Dns.lookup): Effect.Effect<Nam
 
     /** What is wrong with the addresses of a host, if it is one that a server named. */
     const judge = (host: string, addresses: Addresses, told: (reach: AddressPolicy.Reach | undefined) => void) => {
-      const named = guarded.get(host)
+      const named = trusted.has(host) ? undefined : guarded.get(host)
       const targets = textsOf(addresses)
       if (named === undefined || AddressPolicy.forbidden(targets, []) === undefined) return told(undefined)
       const { from } = named
@@ -107,7 +111,7 @@ export const make = (system: Net.LookupFunction = Dns.lookup): Effect.Effect<Nam
       })
     }
 
-    return { resolve, guard, lookup }
+    return { resolve, guard, trust: (host) => void trusted.add(host), lookup }
   })
 
 const textsOf = (addresses: Addresses): ReadonlyArray<string> => addresses.map(({ address }) => address)

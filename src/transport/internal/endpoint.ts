@@ -172,6 +172,8 @@ const unwrapped = ({ apiHost, prefix, settings }: Options): Connection => {
 
 /** @internal */
 export const make = (environment: Environment, options: Options): Endpoint => {
+  const url = Origin.parse(`http://${options.apiHost}`)
+  if (url !== undefined) environment.resolver?.trust?.(url.hostname)
   let known = environment.unwrapped ? unwrapped(options) : undefined
   const first = Effect.map(connect(environment, options), (connection) => {
     if (!isPassing(connection.ping.status)) known = { ...connection, greeting: undefined }
