@@ -2,6 +2,7 @@ import * as HttpBody from "@effect/platform/HttpBody"
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -32,6 +33,22 @@ const clocked = (fault: Fault.Fault) => {
 }
 
 const withoutJitter = Effect.withRandom(Random.fixed([0]))
+
+/** Counts how many requests are under way at once, each for so long. */
+const crowd = (duration: Duration.DurationInput) => {
+  let open = 0
+  let most = 0
+  const counting = Fault.custom("counting", (exchange) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        most = Math.max(most, ++open)
+      }),
+      () => Effect.delay(exchange.execute(exchange.request), duration),
+      () => Effect.sync(() => open--)
+    )
+  )
+  return { counting, most: () => most }
+}
 
 describe("attempts", () => {
   for (const status of [408, 429, 499, 500, 502, 503, 504, 522]) {
@@ -539,17 +556,7 @@ describe("attempts", () => {
     )
 
     it.effect("that were lent while a token was fetched are waited for before it is sent", () => {
-      let open = 0
-      let most = 0
-      const counting = Fault.custom("counting", (exchange) =>
-        Effect.acquireUseRelease(
-          Effect.sync(() => {
-            most = Math.max(most, ++open)
-          }),
-          () => Effect.delay(exchange.execute(exchange.request), "10 seconds"),
-          () => Effect.sync(() => open--)
-        )
-      )
+      const { counting, most } = crowd("10 seconds")
       const slow = Fault.custom("slow", ({ execute, request }) => Effect.delay(execute(request), "1 second"))
       return Effect.gen(function* () {
         yield* seed
@@ -563,9 +570,9 @@ describe("attempts", () => {
         yield* TestClock.adjust("50 millis")
         // Has its token, and takes the place meanwhile.
         const [waited, status] = yield* timed(statusOf())
-        expect([status, waited < 10_500, most]).toEqual([200, true, 1])
+        expect([status, waited < 10_500, most()]).toEqual([200, true, 1])
         expect(yield* during("11 seconds", Fiber.join(other))).toBe(200)
-        expect(most).toBe(1)
+        expect(most()).toBe(1)
       }).pipe(
         Effect.provide(
           Registries.layer({
@@ -577,17 +584,7 @@ describe("attempts", () => {
     })
 
     it.effect("are taken by no more requests than allowed", () => {
-      let open = 0
-      let most = 0
-      const counting = Fault.custom("counting", (exchange) =>
-        Effect.acquireUseRelease(
-          Effect.sync(() => {
-            most = Math.max(most, ++open)
-          }),
-          () => Effect.delay(exchange.execute(exchange.request), "1 second"),
-          () => Effect.sync(() => open--)
-        )
-      )
+      const { counting, most } = crowd("1 second")
       return Effect.gen(function* () {
         yield* seed
         const [waited] = yield* timed(
@@ -597,7 +594,7 @@ describe("attempts", () => {
           ),
           1000
         )
-        expect([most, waited]).toEqual([4, 3000])
+        expect([most(), waited]).toEqual([4, 3000])
       }).pipe(Effect.provide(Registries.layer({ settings: { "*": { concurrency: 4 } }, rules: [{ match: manifests, fault: counting }] })))
     })
 
