@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as RegistryClient from "../../client/RegistryClient.ts"
-import { pour, tapBytes } from "../../content/internal/blobBytes.ts"
+import { pourInto, tapBytes } from "../../content/internal/blobBytes.ts"
 import * as Destination from "../../content/internal/destination.ts"
 import * as FolderFiles from "../../content/internal/folderFiles.ts"
 import { fromPlatform } from "../../content/internal/localError.ts"
@@ -36,13 +36,10 @@ const writeTo = Effect.fnUntraced(function* (file: string, bytes: Bytes) {
   const paths = yield* Path.Path
   const failed = fromPlatform(file, "write")
   const { isSpecial, path } = yield* Destination.look(fs, paths, file)
-  if (isSpecial) {
-    const opened = yield* Effect.mapError(fs.open(file, { flag: Destination.specialFlag }), failed)
-    return yield* pour(bytes, (unit) => Effect.mapError(opened.writeAll(unit), failed))
-  }
+  if (isSpecial) return yield* pourInto(bytes, fs, file, Destination.specialFlag, failed)
   const folder = FolderFiles.make(fs, paths, paths.dirname(path), { label: file, followLinks: true })
   yield* folder.write([paths.basename(path)], bytes)
-}, Effect.scoped)
+})
 
 const handler = Effect.fnUntraced(function* (text: string, output: Option.Option<string>) {
   const report = yield* Report.Report

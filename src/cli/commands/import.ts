@@ -4,7 +4,7 @@ import * as CliOptions from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { pour } from "../../content/internal/blobBytes.ts"
+import { pourInto } from "../../content/internal/blobBytes.ts"
 import { fromPlatform } from "../../content/internal/localError.ts"
 import * as Options from "../options.ts"
 import * as Places from "../places.ts"
@@ -19,10 +19,8 @@ const kept = Effect.gen(function* () {
   const { input } = yield* Streams.Streams
   const failed = fromPlatform("standard input", "read")
   const path = yield* Effect.mapError(fs.makeTempFileScoped({ prefix: "effect-oci-" }), failed)
-  const write = Effect.flatMap(Effect.mapError(fs.open(path, { flag: "w" }), failed), (file) =>
-    pour(input, (bytes) => Effect.mapError(file.writeAll(bytes), failed))
-  )
-  return yield* Effect.as(Effect.scoped(write), path)
+  yield* pourInto(input, fs, path, "w", failed)
+  return path
 })
 
 export const importCommand = Command.make(

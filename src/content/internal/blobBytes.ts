@@ -1,6 +1,9 @@
 // Streams of bytes, in the units in which files like them.
+import type { PlatformError } from "@effect/platform/Error"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as BlobUpload from "../../client/BlobUpload.ts"
 import { join } from "../../model/internal/bytes.ts"
@@ -107,3 +110,16 @@ export const pour = <E, R, E2>(
 
     return Stream.runForEach(self, put).pipe(Effect.zipRight(flush))
   })
+
+/** Runs the stream into a file, opened with that flag; `failed` says what a failure of the file is. @internal */
+export const pourInto = <E, R, E2>(
+  self: Stream.Stream<Uint8Array, E, R>,
+  fs: FileSystem.FileSystem,
+  path: string,
+  flag: FileSystem.OpenFlag,
+  failed: (error: PlatformError) => E2
+): Effect.Effect<void, E | E2, Exclude<R, Scope.Scope>> =>
+  Effect.mapError(fs.open(path, { flag }), failed).pipe(
+    Effect.flatMap((file) => pour(self, (bytes) => Effect.mapError(file.writeAll(bytes), failed))),
+    Effect.scoped
+  )

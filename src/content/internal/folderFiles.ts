@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { LimitExceeded, type StoreError } from "../../model/RegistryError.ts"
-import { pour, reading } from "./blobBytes.ts"
+import { pourInto, reading } from "./blobBytes.ts"
 import { fromPlatform, isReason, missing, storeError } from "./localError.ts"
 
 /** A path below the folder, by its parts; each part is a name without `/`. @internal */
@@ -92,11 +92,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
     Effect.suspend(() => {
       const folder = parts.slice(0, -1)
       const beside = path(besideOf(parts))
-      const fill = Effect.scoped(
-        Effect.flatMap(fs.open(beside, { flag: "wx" }).pipe(failed("write")), (file) =>
-          pour(bytes, (unit) => file.writeAll(unit).pipe(failed("write")))
-        )
-      )
+      const fill = pourInto(bytes, fs, beside, "wx", fromPlatform(label, "write"))
       const publish = Effect.gen(function* () {
         if (!(yield* may)) return false
         yield* fs.rename(beside, path(parts)).pipe(failed("write"))

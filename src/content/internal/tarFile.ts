@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { LimitExceeded, MalformedContent, type StoreError } from "../../model/RegistryError.ts"
-import { collect, limited, pour, reading } from "./blobBytes.ts"
+import { collect, limited, pourInto, reading } from "./blobBytes.ts"
 import { decompress, sniff } from "./compression.ts"
 import { fromPlatform } from "./localError.ts"
 import * as TarIndex from "./tarIndex.ts"
@@ -45,11 +45,7 @@ export const open = Effect.fnUntraced(function* (file: string, label: string, un
   const unpack = Effect.gen(function* () {
     const path = yield* Effect.mapError(fs.makeTempFileScoped({ prefix: "effect-oci-" }), failed)
     const content = fs.stream(file, reading).pipe(Stream.mapError(failed), decompress, limited("the unpacked archive", unpackedLimitBytes))
-    yield* Effect.scoped(
-      Effect.flatMap(Effect.mapError(fs.open(path, { flag: "w" }), failed), (unpacked) =>
-        pour(content, (bytes) => Effect.mapError(unpacked.writeAll(bytes), failed))
-      )
-    )
+    yield* pourInto(content, fs, path, "w", failed)
     return path
   })
   const path = sniff(head) === "none" ? file : yield* unpack
