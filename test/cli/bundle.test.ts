@@ -54,6 +54,8 @@ const start = (args: ReadonlyArray<string>, { env, input = "" }: Started = {}) =
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       texts.err += text
     })
+    // It may end before it has read all of it.
+    child.stdin.on("error", () => {})
     if (input !== null) child.stdin.end(input)
     const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, ...texts })))
     return { child, texts, ended: Effect.promise(() => ended) }
