@@ -314,6 +314,8 @@ const refusedManifests: Check = Effect.gen(function* () {
   const cases: ReadonlyArray<readonly [string, string, number, string]> = [
     ["not json", imageType, 400, "MANIFEST_INVALID"],
     ["[]", imageType, 400, "MANIFEST_INVALID"],
+    [`{"config":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, imageType, 400, "MANIFEST_INVALID"],
+    [`{"layers":"${"x".repeat(100_000)}"}`, imageType, 400, "MANIFEST_INVALID"],
     [content, indexType, 400, "MANIFEST_INVALID"],
     [" ".repeat(4 * 1024 * 1024 + 1), imageType, 413, "MANIFEST_INVALID"]
   ]
@@ -321,6 +323,7 @@ const refusedManifests: Check = Effect.gen(function* () {
     const answer = yield* put("refused", "latest", body, type)
     status(expected)(answer)
     assert.strictEqual(code(answer), errorCode)
+    assert.isBelow(answer.text.length, 1000)
   }
   const child = { mediaType: imageType, digest: Digest.fromBytes(utf8("absent")), size: 6 }
   const sparse = yield* put("refused", "latest", JSON.stringify({ schemaVersion: 2, mediaType: indexType, manifests: [child] }), indexType)

@@ -4,6 +4,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
+import { parseReason } from "../../model/internal/parseReason.ts"
 
 /** What a registry reads in a manifest; everything else is none of its business. @internal */
 export interface Content {
@@ -71,7 +72,7 @@ export const parse = (bytes: Uint8Array, contentType: string | undefined): Eithe
     if (announced !== undefined && schema1.test(announced)) {
       return { mediaType: announced, blobs: [], children: [], subject: undefined, artifactType: undefined, annotations: undefined }
     }
-    const document = yield* Either.mapLeft(decode(json), (error) => error.message)
+    const document = yield* Either.mapLeft(decode(json), parseReason)
     const mediaType =
       announced ??
       document.mediaType ??
