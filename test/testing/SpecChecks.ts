@@ -394,32 +394,34 @@ const referrers: Check = Effect.gen(function* () {
   const annotations = { "org.example": "yes" }
   const descriptor = { mediaType: imageType, digest: subject, size: 30 }
   const plain = yield* image("referrers", "plain", { subject: descriptor })
+  const blank = yield* image("referrers", "blank", { subject: descriptor, artifactType: "" })
+  const list = JSON.stringify({ schemaVersion: 2, mediaType: indexType, manifests: [], artifactType: "", subject: descriptor })
   const typed = yield* image("referrers", "typed", { subject: descriptor, artifactType: "application/x-a", annotations })
-  for (const [tag, content] of [
-    ["plain", plain],
-    ["typed", typed]
+  for (const [tag, content, type] of [
+    ["plain", plain, imageType],
+    ["blank", blank, imageType],
+    ["list", list, indexType],
+    ["typed", typed, imageType]
   ] as const) {
-    const answer = yield* put("referrers", tag, content)
+    const answer = yield* put("referrers", tag, content, type)
     status(201)(answer)
     assert.strictEqual(answer.headers["oci-subject"], subject)
   }
   const all = yield* send("GET", `/v2/referrers/referrers/${subject}`)
+  const imageConfig = "application/vnd.oci.image.config.v1+json"
   const expected = [
-    {
-      mediaType: imageType,
-      digest: Digest.fromBytes(utf8(plain)),
-      size: plain.length,
-      artifactType: "application/vnd.oci.image.config.v1+json"
-    },
+    { mediaType: imageType, digest: Digest.fromBytes(utf8(plain)), size: plain.length, artifactType: imageConfig },
+    { mediaType: imageType, digest: Digest.fromBytes(utf8(blank)), size: blank.length, artifactType: imageConfig },
+    { mediaType: indexType, digest: Digest.fromBytes(utf8(list)), size: list.length },
     { mediaType: imageType, digest: Digest.fromBytes(utf8(typed)), size: typed.length, artifactType: "application/x-a", annotations }
   ]
   assert.sameDeepMembers(all.json().manifests, expected)
   assert.isUndefined(all.headers["oci-filters-applied"])
   const filtered = yield* send("GET", `/v2/referrers/referrers/${subject}?artifactType=application/x-a`)
   assert.strictEqual(filtered.headers["oci-filters-applied"], "artifactType")
-  assert.deepStrictEqual(filtered.json().manifests, expected.slice(1))
+  assert.deepStrictEqual(filtered.json().manifests, expected.slice(3))
   status(202)(yield* send("DELETE", `/v2/referrers/manifests/${expected[0]?.digest}`))
-  assert.deepStrictEqual((yield* send("GET", `/v2/referrers/referrers/${subject}`)).json().manifests, expected.slice(1))
+  assert.sameDeepMembers((yield* send("GET", `/v2/referrers/referrers/${subject}`)).json().manifests, expected.slice(1))
 })
 
 const deletion: Check = Effect.gen(function* () {

@@ -86,7 +86,8 @@ export const parse = (bytes: Uint8Array, contentType: string | undefined): Eithe
       blobs: owned.filter((reference) => !isForeign(reference)).map((reference) => reference.digest),
       children: (document.manifests ?? []).filter((child) => manifestTypes.has(child.mediaType ?? "")).map((child) => child.digest),
       subject: document.subject?.digest,
-      artifactType: document.artifactType ?? document.config?.mediaType,
+      // Empty text is as good as none (spec «Listing Referrers»).
+      artifactType: document.artifactType || document.config?.mediaType || undefined,
       annotations: document.annotations ?? undefined
     }
   })
