@@ -76,7 +76,10 @@ const image = Effect.fnUntraced(function* (repository: string, seed: string, ext
 })
 
 const put = (repository: string, reference: string, content: string, type = imageType) =>
-  send("PUT", `/v2/${repository}/manifests/${reference}`, { headers: { "content-type": type }, body: content })
+  send("PUT", `/v2/${repository}/manifests/${reference}`, {
+    headers: type === "" ? {} : { "content-type": type },
+    body: type === "" ? HttpBody.stream(Stream.make(utf8(content)), "") : content
+  })
 
 const roundTrip = Effect.fnUntraced(function* (where: string, content: string, digest: string) {
   const got = yield* send("GET", where)
@@ -304,6 +307,15 @@ const manifests: Check = Effect.gen(function* () {
     assert.strictEqual(head.headers["content-length"], String(content.length))
   }
   status(201)(yield* put("manifests", Digest.fromBytes(utf8(content), "sha512"), content))
+  const spelt = "application/vnd.Example.v1+json"
+  for (const [tag, mediaType, type] of [
+    ["capitals", spelt, `${spelt}; charset=utf-8`],
+    ["stated", spelt, ""],
+    ["blank", "", spelt]
+  ] as const) {
+    status(201)(yield* put("manifests", tag, yield* image("manifests", tag, { mediaType }), type))
+    assert.strictEqual((yield* send("GET", `/v2/manifests/manifests/${tag}`)).headers["content-type"], spelt)
+  }
   const wrong = yield* put("manifests", digest, `${content}  `)
   status(400)(wrong)
   assert.strictEqual(code(wrong), "DIGEST_INVALID")
@@ -317,6 +329,8 @@ const refusedManifests: Check = Effect.gen(function* () {
     [`{"config":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, imageType, 400, "MANIFEST_INVALID"],
     [`{"layers":"${"x".repeat(100_000)}"}`, imageType, 400, "MANIFEST_INVALID"],
     [content, indexType, 400, "MANIFEST_INVALID"],
+    [yield* image("refused", "odd", { mediaType: "application/\u0101" }), "", 400, "MANIFEST_INVALID"],
+    [yield* image("refused", "lines", { mediaType: "application/x\r\nx-injected: 1" }), "", 400, "MANIFEST_INVALID"],
     [" ".repeat(4 * 1024 * 1024 + 1), imageType, 413, "MANIFEST_INVALID"]
   ]
   for (const [body, type, expected, errorCode] of cases) {

@@ -51,11 +51,14 @@ const manifestTypes: ReadonlySet<string> = new Set([
 
 const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/
 
+// RFC 9110 section 8.3.1.
+const inHeader = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+$/
+
 const isForeign = (reference: typeof Reference.Type): boolean =>
   (reference.urls ?? []).length > 0 || /nondistributable|\.foreign\./.test(reference.mediaType ?? "")
 
-/** The media type without its parameters, in lower case. @internal */
-export const essence = (contentType: string): string => (contentType.split(";")[0] ?? "").trim().toLowerCase()
+/** The media type without its parameters, as it is spelt. */
+const withoutParameters = (contentType: string): string => (contentType.split(";")[0] ?? "").trim()
 
 const parseJson = (bytes: Uint8Array): Either.Either<unknown, string> =>
   Either.try({
@@ -68,18 +71,22 @@ export const parse = (bytes: Uint8Array, contentType: string | undefined): Eithe
   Either.gen(function* () {
     const json = yield* parseJson(bytes)
     if (!Predicate.isRecord(json)) return yield* Either.left("the manifest is not a JSON object")
-    const announced = contentType === undefined ? undefined : essence(contentType)
-    if (announced !== undefined && schema1.test(announced)) {
+    const announced = withoutParameters(contentType ?? "")
+    if (schema1.test(announced.toLowerCase())) {
       return { mediaType: announced, blobs: [], children: [], subject: undefined, artifactType: undefined, annotations: undefined }
     }
     const document = yield* Either.mapLeft(decode(json), parseReason)
-    const mediaType =
-      announced ??
-      document.mediaType ??
-      (document.manifests == null ? "application/vnd.oci.image.manifest.v1+json" : "application/vnd.oci.image.index.v1+json")
-    if (document.mediaType !== undefined && document.mediaType !== mediaType) {
-      return yield* Either.left(`the manifest says it is ${document.mediaType}, its Content-Type ${mediaType}`)
+    const stated = document.mediaType ?? ""
+    if (stated !== "" && announced !== "" && stated.toLowerCase() !== announced.toLowerCase()) {
+      return yield* Either.left(`the manifest says it is ${stated.slice(0, 200)}, its Content-Type ${announced}`)
     }
+    // Empty text is as good as none, as Go writes and reads it.
+    const mediaType =
+      announced ||
+      stated ||
+      (document.manifests == null ? "application/vnd.oci.image.manifest.v1+json" : "application/vnd.oci.image.index.v1+json")
+    // The Content-Type of every answer that gives it.
+    if (!inHeader.test(mediaType)) return yield* Either.left("the mediaType of the manifest is no media type")
     const owned = [...(document.config == null ? [] : [document.config]), ...(document.layers ?? []), ...(document.blobs ?? [])]
     return {
       mediaType,
