@@ -328,6 +328,7 @@ const refusedManifests: Check = Effect.gen(function* () {
     ["[]", imageType, 400, "MANIFEST_INVALID"],
     [`{"config":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, imageType, 400, "MANIFEST_INVALID"],
     [`{"layers":"${"x".repeat(100_000)}"}`, imageType, 400, "MANIFEST_INVALID"],
+    [`\u{feff}${content}`, imageType, 400, "MANIFEST_INVALID"],
     [content, indexType, 400, "MANIFEST_INVALID"],
     [yield* image("refused", "odd", { mediaType: "application/\u0101" }), "", 400, "MANIFEST_INVALID"],
     [yield* image("refused", "lines", { mediaType: "application/x\r\nx-injected: 1" }), "", 400, "MANIFEST_INVALID"],

@@ -62,7 +62,7 @@ const withoutParameters = (contentType: string): string => (contentType.split(";
 
 const parseJson = (bytes: Uint8Array): Either.Either<unknown, string> =>
   Either.try({
-    try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
+    try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)),
     catch: () => "the manifest is not JSON"
   })
 
