@@ -184,8 +184,9 @@ const readReference = (text: string, options: ParseOptions): Parsed<Reference> =
 
 const schemeOf = (text: string): string => /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? ""
 
+// A reference has one `@` at most: behind the first of several there is no digest.
 const digestOf = (text: string): Either.Either<Digest.Digest, InvalidDigest> | undefined => {
-  const at = text.lastIndexOf("@")
+  const at = text.indexOf("@")
   return at === -1 ? undefined : Digest.parse(text.slice(at + 1))
 }
 

@@ -344,7 +344,8 @@ describe("Reference", () => {
         "user:hunter2@ghcr.io/acme/app",
         "user:hun@hunter2@ghcr.io/acme/app",
         "user:hunter2/x@ghcr.io",
-        "user:hunter2@ghcr.io"
+        "user:hunter2@ghcr.io",
+        `user:hunter2@ghcr.io/acme/app@sha256:${"a".repeat(64)}`
       ]
       for (const input of inputs) {
         const results: ReadonlyArray<Either.Either<unknown, InvalidReference>> = [
