@@ -118,11 +118,13 @@ export interface ParseOptions {
 
 type Parsed<A> = Either.Either<A, string>
 
+const quoted = (text: string): string => JSON.stringify(text.slice(0, 512))
+
 const problemOf = {
-  registry: (text: string) => `${JSON.stringify(text)} is not a registry: it must be host[:port], and a host without dot needs a port`,
+  registry: (text: string) => `${quoted(text)} is not a registry: it must be host[:port], and a host without dot needs a port`,
   name: (text: string) =>
-    `${JSON.stringify(text)} is not a repository name: components of a-z and 0-9, with single separators . _ __ - between, joined by /`,
-  tag: (text: string) => `${JSON.stringify(text)} is not a tag: 1 to 128 of A-Z, a-z, 0-9, _ . - and the first neither . nor -`
+    `${quoted(text)} is not a repository name: components of a-z and 0-9, with single separators . _ __ - between, joined by /`,
+  tag: (text: string) => `${quoted(text)} is not a tag: 1 to 128 of A-Z, a-z, 0-9, _ . - and the first neither . nor -`
 }
 
 const readTag = (text: string): Parsed<Tag> => (isTag(text) ? Either.right(text) : Either.left(problemOf.tag(text)))
@@ -135,7 +137,8 @@ const readRegistry = (text: string, options: ParseOptions): Parsed<string> => {
 
 const readName = (text: string, registry: string, options: ParseOptions): Parsed<RepositoryName> => {
   const official = registry === dockerHub && text !== "" && !text.includes("/")
-  if (official && options.mode === "strict") return Either.left(`an official image of ${dockerHub} is in library/: library/${text}`)
+  if (official && options.mode === "strict")
+    return Either.left(`an official image of ${dockerHub} is in library/: library/${text.slice(0, 512)}`)
   const name = official ? `library/${text}` : text
   return isRepositoryName(name) ? Either.right(name) : Either.left(problemOf.name(text))
 }

@@ -360,7 +360,17 @@ describe("Reference", () => {
     })
 
     it("repeats a part of a long text only", () => {
-      expect(Either.getOrThrow(Either.flip(Reference.parse("@".repeat(1_000_000)))).message.length).toBeLessThan(2000)
+      const long = "a".repeat(1_000_000)
+      for (const result of [
+        Reference.parse("@".repeat(1_000_000)),
+        Reference.parse(`${long}!`),
+        Reference.parse(`app:${long}`),
+        Reference.parse(`docker.io/${long}:1`, { mode: "strict" }),
+        Reference.parseRegistry(long),
+        Reference.parseTag(long)
+      ]) {
+        expect(Either.getOrThrow(Either.flip<unknown, InvalidReference>(result)).message.length).toBeLessThan(2000)
+      }
     })
   })
 
