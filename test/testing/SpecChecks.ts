@@ -326,6 +326,11 @@ const refusedManifests: Check = Effect.gen(function* () {
   const cases: ReadonlyArray<readonly [string, string, number, string]> = [
     ["not json", imageType, 400, "MANIFEST_INVALID"],
     ["[]", imageType, 400, "MANIFEST_INVALID"],
+    ["{}", imageType, 400, "MANIFEST_INVALID"],
+    ['{"schemaVersion":2}', imageType, 400, "MANIFEST_INVALID"],
+    [yield* image("refused", "version", { schemaVersion: 1 }), imageType, 400, "MANIFEST_INVALID"],
+    [yield* image("refused", "both", { manifests: [] }), imageType, 400, "MANIFEST_INVALID"],
+    [yield* image("refused", "both", { mediaType: indexType, manifests: [] }), indexType, 400, "MANIFEST_INVALID"],
     [`{"config":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, imageType, 400, "MANIFEST_INVALID"],
     [`{"layers":"${"x".repeat(100_000)}"}`, imageType, 400, "MANIFEST_INVALID"],
     [`\u{feff}${content}`, imageType, 400, "MANIFEST_INVALID"],

@@ -16,6 +16,8 @@ export interface Content {
   readonly subject: Digest.Digest | undefined
   readonly artifactType: string | undefined
   readonly annotations: Readonly<Record<string, string>> | undefined
+  /** Why no registry takes it, although it can be read. */
+  readonly flaw: string | undefined
 }
 
 // A registry fake that used the client's own manifest decoder could not catch that decoder's mistakes.
@@ -27,6 +29,7 @@ const Reference = Schema.Struct({
 const References = Schema.optional(Schema.NullOr(Schema.Array(Reference)))
 
 const Document = Schema.Struct({
+  schemaVersion: Schema.optional(Schema.Unknown),
   mediaType: Schema.optional(Schema.String),
   artifactType: Schema.optional(Schema.String),
   config: Schema.optional(Schema.NullOr(Reference)),
@@ -48,6 +51,22 @@ const manifestTypes: ReadonlySet<string> = new Set([
   "application/vnd.docker.distribution.manifest.v2+json",
   "application/vnd.docker.distribution.manifest.list.v2+json"
 ])
+
+const indexTypes: ReadonlySet<string> = new Set([
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json"
+])
+
+/** What CNCF distribution looks at, too: the version, the config, and that it is not an image to one reader and an index to another. */
+const flawOf = (mediaType: string, document: typeof Document.Type): string | undefined => {
+  if (!manifestTypes.has(mediaType) || mediaType === manifestOfArtifact) return undefined
+  if (document.schemaVersion !== undefined && document.schemaVersion !== 2) return "its schemaVersion is not 2"
+  if (!indexTypes.has(mediaType)) {
+    if (document.config == null) return "the manifest of an image has a config"
+    return document.manifests == null ? undefined : "the manifest of an image has no manifests"
+  }
+  return document.config == null && document.layers == null ? undefined : "an index has no config and no layers"
+}
 
 const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/
 
@@ -73,7 +92,8 @@ export const parse = (bytes: Uint8Array, contentType: string | undefined): Eithe
     if (!Predicate.isRecord(json)) return yield* Either.left("the manifest is not a JSON object")
     const announced = withoutParameters(contentType ?? "")
     if (schema1.test(announced.toLowerCase())) {
-      return { mediaType: announced, blobs: [], children: [], subject: undefined, artifactType: undefined, annotations: undefined }
+      const nothing = { subject: undefined, artifactType: undefined, annotations: undefined, flaw: undefined }
+      return { mediaType: announced, blobs: [], children: [], ...nothing }
     }
     const document = yield* Either.mapLeft(decode(json), parseReason)
     const stated = document.mediaType ?? ""
@@ -95,7 +115,8 @@ export const parse = (bytes: Uint8Array, contentType: string | undefined): Eithe
       subject: document.subject?.digest,
       // Empty text is as good as none (spec «Listing Referrers»).
       artifactType: document.artifactType || document.config?.mediaType || undefined,
-      annotations: document.annotations ?? undefined
+      annotations: document.annotations ?? undefined,
+      flaw: flawOf(mediaType.toLowerCase(), document)
     }
   })
 

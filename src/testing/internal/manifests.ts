@@ -110,6 +110,7 @@ export const put = Effect.fnUntraced(function* (site: Site, name: string, refere
   const parsed = ManifestContent.parse(bytes, site.request.headers["content-type"])
   if (Either.isLeft(parsed)) return yield* invalid(parsed.left)
   const content = parsed.right
+  if (content.flaw !== undefined) return yield* invalid(content.flaw)
   if (!site.can.artifacts && !ManifestContent.isImage(content)) return yield* invalid("only container images are accepted")
   const digest = yield* digestOf(site, reference, bytes)
   const referrer = Option.getOrUndefined(ManifestContent.referrer(content, digest, bytes.length))
