@@ -102,6 +102,12 @@ describe("media type", () => {
     expect(manifest.mediaType).toBe(MediaType.ociImageManifest)
   })
 
+  it("knows a kind by a mediaType in capitals, as MediaType does", () => {
+    const mediaType = "Application/VND.oci.image.manifest.v1+JSON"
+    expect(right(jsonBytes({ ...image, mediaType }))).toMatchObject({ _tag: "ImageManifest", mediaType, layers })
+    expect(left(jsonBytes({ ...image, mediaType, manifests: [] }))._tag).toBe("MalformedContent")
+  })
+
   it.each([
     [MediaType.ociImageIndex, image],
     [MediaType.ociImageManifest, index],

@@ -18,7 +18,7 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
 ])
 
 /** None for a media type that is not known here; such a manifest is kept as it is. @internal */
-export const kindOf = (mediaType: string): Option.Option<Kind> => Option.fromNullable(kinds.get(mediaType))
+export const kindOf = (mediaType: string): Option.Option<Kind> => Option.fromNullable(kinds.get(MediaType.essence(mediaType)))
 
 /** @internal */
 export interface Document {
