@@ -108,6 +108,11 @@ describe("media type", () => {
     expect(left(jsonBytes({ ...image, mediaType, manifests: [] }))._tag).toBe("MalformedContent")
   })
 
+  it("repeats a part of a long mediaType only", () => {
+    const error = left(jsonBytes({ mediaType: "a".repeat(100_000) }), { contentType: MediaType.ociImageManifest })
+    expect(error.message.length).toBeLessThan(1000)
+  })
+
   it.each([
     [MediaType.ociImageIndex, image],
     [MediaType.ociImageManifest, index],

@@ -88,7 +88,7 @@ export const identify = (
   const named = json["mediaType"] ?? ""
   if (typeof named !== "string") return Either.left(malformed("mediaType is not text"))
   if (stated !== undefined && named !== "" && MediaType.essence(named) !== stated) {
-    return Either.left(new MediaTypeMismatch({ expected: stated, actual: named }))
+    return Either.left(new MediaTypeMismatch({ expected: stated, actual: named.slice(0, 256) }))
   }
 
   const mediaType = named !== "" ? named : (stated ?? shapeOf(json))
