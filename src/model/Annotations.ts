@@ -63,11 +63,14 @@ const refNameGrammar = /^[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*(?:\/[A-Za-
 /** Whether the text may stand under `refName`. @since 0.1.0 */
 export const isRefName = (text: string): boolean => refNameGrammar.test(text)
 
-const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+const rfc3339 = /^\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+
+// JavaScript reads the 30th of February as the 1st of March.
+const isDay = (date: string): boolean => Option.exists(DateTime.make(date), (day) => DateTime.formatIsoDateUtc(day) === date)
 
 /** When it was built; none when that is missing or not RFC 3339. @since 0.1.0 */
 export const createdAt = (annotations: Annotations): Option.Option<DateTime.Utc> =>
   Record.get(annotations, created).pipe(
-    Option.filter((text) => rfc3339.test(text)),
+    Option.filter((text) => rfc3339.test(text) && isDay(text.slice(0, 10))),
     Option.flatMap((text) => DateTime.make(text.toUpperCase()))
   )
