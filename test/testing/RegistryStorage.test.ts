@@ -277,6 +277,30 @@ describe("a folder", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
+  it.scoped("ends a change that was begun, whoever is interrupted", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporary
+      const storage = yield* RegistryStorage.makeFolder(directory)
+      const kept = yield* store(storage, "from", "kept")
+      const digest = yield* store(storage, "app", "content")
+      const manifest = { digest: Digest.fromBytes(utf8("{}")), mediaType: "application/x", bytes: utf8("{}") }
+      yield* storage.putManifest("app", manifest, ["old", "new"])
+      const begun = <A, E>(change: Effect.Effect<A, E>, isBegun: Effect.Effect<boolean>) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.fork(change)
+          yield* Effect.repeat(Effect.yieldNow(), { until: () => isBegun })
+          yield* Fiber.interrupt(fiber)
+        })
+      yield* begun(storage.removeBlob("app", digest), Effect.map(storage.blobSize("app", digest), Option.isNone))
+      yield* begun(storage.linkBlob(kept, "app"), Effect.map(storage.blobSize("app", kept), Option.isSome))
+      yield* begun(storage.removeTag("app", "old"), Effect.map(storage.tag("app", "old"), Option.isNone))
+      assert.notInclude((yield* filesIn(directory)).join(), Digest.encoded(digest))
+      const again = yield* RegistryStorage.makeFolder(directory)
+      assert.deepStrictEqual(yield* again.blobs("app"), [kept])
+      assert.deepStrictEqual(yield* again.tags("app"), ["new"])
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.scoped("survives parallel pushes to one repository", () =>
     Effect.gen(function* () {
       const directory = yield* temporary

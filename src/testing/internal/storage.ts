@@ -142,7 +142,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     target.blobs.set(digest, size)
     yield* save(target)
     return Option.some(size)
-  })
+  }, Effect.uninterruptible)
 
   const removeBlob: Service["removeBlob"] = Effect.fnUntraced(function* (name, digest) {
     const repository = known(name)
@@ -150,7 +150,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     yield* save(repository)
     yield* dropContent(digest)
     return true
-  })
+  }, Effect.uninterruptible)
 
   const manifest: Service["manifest"] = Effect.fnUntraced(function* (name, digest) {
     const record = known(name)?.manifests.get(digest)
@@ -184,7 +184,7 @@ export const make = (place: Place, found: ReadonlyArray<RepositoryRecord>): Serv
     if (repository?.tags.delete(tag) !== true) return false
     yield* save(repository)
     return true
-  })
+  }, Effect.uninterruptible)
 
   return {
     repositories: Effect.sync(() => [...repositories.keys()].sort()),
