@@ -390,6 +390,25 @@ describe("authentication", () => {
     }).pipe(Effect.provide(bearerAuth({ expiresIn: "1 minute" })))
   )
 
+  it.effect("Bearer: a scope of many stars is looked at in no time, and a star stands for any text, none too", () =>
+    Effect.gen(function* () {
+      const tokenFor = (scope: string) =>
+        Effect.map(
+          send("GET", `/token?scope=${encodeURIComponent(scope)}`, { headers: basic("ann", "secret") }),
+          (answer): string => answer.json().token
+        )
+      const tags = (name: string, token: string) =>
+        Effect.map(send("GET", `/v2/${name}/tags/list`, { headers: bearer(token) }), ({ status }) => status)
+      const stars = yield* tokenFor(`repository:a${"*a".repeat(5)}b:pull`)
+      const started = performance.now()
+      assert.strictEqual(yield* tags("a".repeat(160), stars), 401)
+      assert.isBelow(performance.now() - started, 1000)
+      const some = yield* tokenFor("repository:te*/a*p:pull")
+      for (const name of ["te/ap", "team/app", "te/a/a/p"]) assert.strictEqual(yield* tags(name, some), 404, name)
+      for (const name of ["te/a", "team/apps", "a/te/app", "t/app"]) assert.strictEqual(yield* tags(name, some), 401, name)
+    }).pipe(Effect.provide(at({ auth: RegistryOptions.bearer({ users: { ann: { password: "secret" } } }) })))
+  )
+
   it.effect("Bearer: a mount asks for pull on the source; who cannot have it gets an ordinary upload", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry
