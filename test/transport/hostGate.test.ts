@@ -116,6 +116,28 @@ describe("hostGate", () => {
     })
   )
 
+  it.effect("a pause holds those who wait for the next start, and who waits no more leaves it to others", () =>
+    Effect.gen(function* () {
+      const gate = HostGate.make({ concurrency: 16, requestsPerSecond: 1 })
+      const starts: Array<number> = []
+      const start = Effect.acquireUseRelease(
+        gate.enter("read", "small"),
+        () => Effect.map(TestClock.currentTimeMillis, (now) => starts.push(now)),
+        (pass) => Effect.sync(pass.leave)
+      )
+      const [first, ...waiting] = yield* Effect.replicateEffect(Effect.fork(start), 10)
+      yield* TestClock.adjust("500 millis")
+      expect(first?.unsafePoll()?._tag).toBe("Success")
+      yield* Fiber.interruptAll(waiting)
+      yield* Effect.replicateEffect(Effect.fork(start), 3)
+      yield* TestClock.adjust("1 seconds")
+      yield* gate.pauseUntil(60_000)
+      yield* TestClock.adjust("100 seconds")
+      expect(starts).toEqual([0, 1000, 60_000, 61_000])
+      expect(yield* gate.taken).toEqual(free)
+    })
+  )
+
   it.effect("a pause holds everybody, and a longer one counts", () =>
     Effect.gen(function* () {
       const gate = HostGate.make({ concurrency: 10 })

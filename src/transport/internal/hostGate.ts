@@ -57,6 +57,9 @@ interface Waiter {
 /** How often it is looked for bodies whose consumer has pulled nothing meanwhile, while somebody waits. */
 const lendingInterval = Duration.millis(100)
 
+/** Whoever waits for the next start is a little late; so many milliseconds are made up for by those who come after. */
+const longestDelay = 50
+
 class Places {
   private readonly queues: Record<Priority, Array<Waiter>> = { small: [], bulk: [] }
   private readonly resting = new Set<Holder>()
@@ -176,11 +179,12 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
     left > 0 ? Effect.zipRight(Effect.sleep(Duration.millis(left)), untilOpen) : Effect.void
   )
 
-  const slot = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    if (interval === 0) return Effect.void
-    const start = Math.max(now, nextStart)
-    nextStart = start + interval
-    return start > now ? Effect.sleep(Duration.millis(start - now)) : Effect.void
+  /** Takes the next start, or says how long it is till then. */
+  const startOrWait = Effect.map(Clock.currentTimeMillis, (now) => {
+    if (interval === 0) return 0
+    if (now < nextStart) return nextStart - now
+    nextStart = (now - nextStart > longestDelay ? now : nextStart) + interval
+    return 0
   })
 
   const passOf = (places: Places, holder: Holder, priority: Priority): Pass => {
@@ -223,11 +227,14 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
       const pass = passOf(lanes[lane], holder, priority)
       const leave = Effect.sync(pass.leave)
       // Nobody waits for the end of a pause with a place in hand: a body that is under way may need it.
-      const admitted: Effect.Effect<void> = Effect.zipRight(untilOpen, pass.regain).pipe(
-        Effect.zipRight(pauseLeft),
-        Effect.flatMap((left) => (left > 0 ? Effect.zipRight(leave, admitted) : Effect.void))
-      )
-      return Effect.interruptible(Effect.zipRight(admitted, slot)).pipe(
+      const admitted: Effect.Effect<void> = Effect.suspend(() => Effect.zipRight(Effect.zipRight(untilOpen, pass.regain), started))
+      const started: Effect.Effect<void> = Effect.flatMap(pauseLeft, (paused) => {
+        if (paused > 0) return Effect.zipRight(leave, admitted)
+        return Effect.flatMap(startOrWait, (left) =>
+          left > 0 ? Effect.zipRight(Effect.sleep(Duration.millis(left)), started) : Effect.void
+        )
+      })
+      return Effect.interruptible(admitted).pipe(
         // A place that was given in the very moment of the interruption is given back.
         Effect.onInterrupt(() => leave),
         Effect.as(pass),
