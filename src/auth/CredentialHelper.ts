@@ -128,12 +128,10 @@ const execute = (executor: CommandExecutor.CommandExecutor, settings: Settings) 
       const command = Command.make(programName(run.helper), run.verb).pipe(Command.feed(Redacted.value(run.input)))
       const process = yield* Effect.mapError(executor.start(command), startFailure(run))
       yield* Effect.addFinalizer(() => endProcess(process))
-      const [text, , exitCode] = yield* Effect.all(
-        [
-          collect(run, settings.outputLimitBytes, process.stdout),
-          Effect.ignore(Stream.runDrain(process.stderr)),
-          Effect.mapError(process.exitCode, startFailure(run))
-        ],
+      // Not waited for: what the helper leaves running may have it still.
+      yield* Effect.forkScoped(Effect.ignore(Stream.runDrain(process.stderr)))
+      const [text, exitCode] = yield* Effect.all(
+        [collect(run, settings.outputLimitBytes, process.stdout), Effect.mapError(process.exitCode, startFailure(run))],
         { concurrency: "unbounded" }
       )
       const output: Output = { exitCode, text }

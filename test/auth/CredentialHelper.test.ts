@@ -309,6 +309,19 @@ printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' "$server" "$1" "$serve
       }).pipe(Effect.provide(NodeContext.layer))
     )
 
+    it.scopedLive("one that leaves something running beside its answer", () =>
+      Effect.gen(function* () {
+        const { folder } = yield* program(
+          "starter",
+          `sleep 60 > /dev/null & echo $! > "$(dirname "$0")/pid"; echo '{"Username":"u","Secret":"s"}'`
+        )
+        const helper = yield* CredentialHelper.make({ timeout: "10 seconds" })
+        const found = yield* helper.get("starter", "h")
+        process.kill(Number(readFileSync(Path.join(folder, "pid"), "utf8")))
+        assert.isTrue(Option.exists(found, Credentials.isBasic))
+      }).pipe(Effect.provide(NodeContext.layer))
+    )
+
     it.scopedLive("one that hangs and will not end", () =>
       Effect.gen(function* () {
         const { folder } = yield* program("stuck", 'trap \'\' TERM; echo $$ > "$(dirname "$0")/pid"; while true; do sleep 1; done')
