@@ -86,6 +86,13 @@ describe("DockerConfig", () => {
       })
     }
 
+    it("reads an entry with line breaks in it, padded or not", () => {
+      for (const auth of ["dXNlcjpwYXNz\n", "dXNlcjpwYXNzMQ\n", "dXNlcjpw\r\nYXNzMTI", "dXNlcjpw\nYXNzMQ==\n"]) {
+        const user = Either.map(Schema.decodeEither(DockerConfig.AuthConfig)({ auth }), (_) => _.username)
+        assert.deepStrictEqual(user, Either.right("user"), JSON.stringify(auth))
+      }
+    })
+
     const HostRow = Schema.Struct({
       input: Schema.String,
       expected: Schema.String,

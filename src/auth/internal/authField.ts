@@ -17,7 +17,11 @@ export type Reading = "file" | "loose"
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
-const pad = (field: string) => (field.trim().endsWith("=") ? field : field.padEnd(Math.ceil(field.length / 4) * 4, "="))
+// Line breaks, of which the decoder takes none for a character, do not count.
+const pad = (field: string) => {
+  const text = field.replace(/[\r\n]/g, "")
+  return text.trim().endsWith("=") ? text : text.padEnd(Math.ceil(text.length / 4) * 4, "=")
+}
 
 /** The reasons never quote the field. */
 export const decode = (field: string, reading: Reading): Either.Either<UserAndPassword, string> =>
