@@ -18,6 +18,8 @@ const codes: ReadonlyArray<readonly [code: string, reason: string, retryable: bo
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "tls", false],
   ["ERR_TLS_CERT_ALTNAME_INVALID", "tls", false],
   ["EPROTO", "tls", false],
+  // A certificate or key of the user's that cannot be read.
+  ["ERR_OSSL_PEM_NO_START_LINE", "tls", false],
   ["ETIMEDOUT", "timeout", true],
   ["UND_ERR_CONNECT_TIMEOUT", "timeout", true],
   ["UND_ERR_HEADERS_TIMEOUT", "timeout", true],
