@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Reference from "../model/Reference.ts"
@@ -177,9 +178,26 @@ const tlsKeysOf = (host: string): ReadonlyArray<string> => {
 /** The one spelling of a host: lower case, and one name for Docker Hub. */
 const spelling = (host: string): string => Either.getOrElse(Reference.parseRegistry(host.toLowerCase()), () => host.toLowerCase())
 
-/** @since 0.1.0 */
+const validate = Schema.validateEither(Options)
+
+/** Where the settings are wrong, but not what they are: a client key may be among them. */
+const placesOf = (error: ParseResult.ParseError): string =>
+  Array.from(new Set(ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path }) => path.map(String).join(".") || "the whole"))).join(
+    ", "
+  )
+
+/** What is undefined counts as not said. */
+const said = <A extends object>(settings: A) => Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+
+const checked = (options: Options): Options =>
+  Either.getOrThrowWith(
+    validate(Record.map(options, said)),
+    (error) => new RangeError(`not the settings of registry hosts: see ${placesOf(error)}`)
+  )
+
+/** Throws when a setting is none that a host can have. @since 0.1.0 */
 export const make = (options: Options): Service => {
-  const entries = new Map(Object.entries(options).map(([host, settings]) => [spelling(host), settings]))
+  const entries = new Map(Object.entries(checked(options)).map(([host, settings]) => [spelling(host), settings]))
   // By the name as it was given: every request asks several times, and to parse one costs more than the rest.
   const known = new Map<string, HostSettings>()
   const laid = (keys: ReadonlyArray<string>): HostSettings => {
@@ -200,19 +218,13 @@ export const make = (options: Options): Service => {
   }
 }
 
-/** @since 0.1.0 */
+/** See `make`. @since 0.1.0 */
 export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(RegistryHosts, make(options))
 
 const decode = Schema.decodeEither(Schema.parseJson(Options))
 
-/** Where the settings are wrong, but not what they are: a client key may be among them. */
-const misfit = (name: string, error: ParseResult.ParseError): ConfigError.ConfigError => {
-  const places = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path }) => path.map(String).join("."))
-  return ConfigError.InvalidData(
-    [name],
-    `not the settings of registry hosts as JSON: see ${places.map((place) => place || "the whole").join(", ")}`
-  )
-}
+const misfit = (name: string, error: ParseResult.ParseError): ConfigError.ConfigError =>
+  ConfigError.InvalidData([name], `not the settings of registry hosts as JSON: see ${placesOf(error)}`)
 
 /**
  * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise. The defaults where there is no such value.

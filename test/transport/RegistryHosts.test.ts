@@ -27,6 +27,27 @@ describe("RegistryHosts", () => {
     }).pipe(Effect.provide(RegistryHosts.layer({ "registry.test": { concurrency: 3 } })))
   )
 
+  it("an undefined setting is none", () => {
+    // Which the types allow to whoever compiles without `exactOptionalPropertyTypes`.
+    const unsaid: Record<string, object> = { "*": { mirrors: undefined, scheme: undefined, concurrency: undefined, pageSize: 5 } }
+    expect(RegistryHosts.make(unsaid).get("registry.test")).toEqual({ ...RegistryHosts.defaults, pageSize: 5 })
+  })
+
+  it("refuses settings that no host can have, without showing them", () => {
+    const password = "https://user:hunter2@mirror.test"
+    const wrong: ReadonlyArray<readonly [place: string, settings: object]> = [
+      ["concurrency", { concurrency: 0 }],
+      ["requestsPerSecond", { requestsPerSecond: 0 }],
+      ["chunkBytes", { chunkBytes: Number.NaN }],
+      ["mirrors.0.url", { mirrors: [{ url: password, capabilities: [], proxy: false }] }],
+      ["tls.key", { tls: { key: "hunter2" } }]
+    ]
+    for (const [place, settings] of wrong) {
+      const hosts: Record<string, object> = { "registry.test": settings }
+      expect(() => RegistryHosts.make(hosts)).toThrow(new RangeError(`not the settings of registry hosts: see registry.test.${place}`))
+    }
+  })
+
   describe("the most specific entry counts", () => {
     const hosts = RegistryHosts.make({
       "*": { pageSize: 1, concurrency: 5 },
