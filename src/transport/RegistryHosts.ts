@@ -71,7 +71,12 @@ export type MirrorCapability = typeof MirrorCapability.Type
  * @since 0.1.0
  */
 export const Mirror = Schema.Struct({
-  url: Schema.String.pipe(Schema.pattern(/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/)),
+  url: Schema.String.pipe(
+    Schema.pattern(/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/, {
+      // The usual message quotes the URL, and with it the password it is refused for.
+      message: () => ({ message: "not an http or https URL without user, query and fragment", override: true })
+    })
+  ),
   capabilities: Schema.optionalWith(Schema.Array(MirrorCapability), { default: () => ["pull", "resolve"] }),
   proxy: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })

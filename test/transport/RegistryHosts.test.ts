@@ -156,7 +156,10 @@ describe("RegistryHosts", () => {
       "https://mirror.test/?x",
       "https://mirror.test/#x"
     ]) {
-      expect(() => RegistryHosts.mirror(url)).toThrow()
+      const refused = Effect.flip(Effect.try({ try: () => RegistryHosts.mirror(url), catch: (error) => String(error) }))
+      const message = Effect.runSync(refused)
+      expect(message).toContain("not an http or https URL without user, query and fragment")
+      expect(message).not.toContain("secret")
     }
   })
 
