@@ -129,6 +129,16 @@ describe("decompress", () => {
   )
 })
 
+describe("zstd of very many blocks", () => {
+  it.effect("takes time that grows with its length", () =>
+    Effect.gen(function* () {
+      const empty = new Uint8Array(3 * 100_000)
+      const packed = Uint8Array.from([...frame(), ...empty, ...repeated(7, 5, true)])
+      expect((yield* bytesOf(decompress(Stream.make(packed)))).length).toBe(5)
+    })
+  )
+})
+
 describe("gzip and gunzip", () => {
   it.effect.prop(
     "what is packed is the same for any chunks, and unpacks elsewhere",

@@ -30,12 +30,13 @@ const stage = <E>(): Stage<E> => {
   const frames = cutter()
   const decode = decoder()
 
-  const emit = (pieces: ReadonlyArray<Piece>, then: Stage<E>): Stage<E> => {
-    const [first, ...rest] = pieces
-    if (first === undefined) return then
-    const made = decode(first)
+  // By position: a chunk may have very many pieces, and what is left of them is not copied for each.
+  const emit = (pieces: ReadonlyArray<Piece>, then: Stage<E>, at = 0): Stage<E> => {
+    const piece = pieces[at]
+    if (piece === undefined) return then
+    const made = decode(piece)
     if (Either.isLeft(made)) return Channel.fail(made.left)
-    const following = Channel.suspend(() => emit(rest, then))
+    const following = Channel.suspend(() => emit(pieces, then, at + 1))
     const bytes = made.right.filter((_) => _.length > 0)
     return bytes.length === 0 ? following : Channel.flatMap(Channel.write(Chunk.unsafeFromArray(bytes)), () => following)
   }
