@@ -618,6 +618,24 @@ describe("garbage", () => {
     })
   )
 
+  it.scoped("an entry that is no manifest stands in the way of nothing, however long it is", () =>
+    Effect.gen(function* () {
+      const { folder, layout } = yield* fresh
+      const subject = yield* push(layout, image, ["v1"])
+      yield* layout.pushBlob(Descriptor.empty, Descriptor.emptyBytes())
+      const signature = Manifest.artifact({ artifactType: "application/x.y", subject: subject.descriptor })
+      yield* layout.pushManifest(signature)
+      const page = blob(encode("<component/>".padEnd(5 * 1024 * 1024)), "application/xml")
+      yield* layout.pushBlob(page.descriptor, page.bytes)
+      const index = yield* indexOf(folder)
+      const manifests = [...index.manifests, page.descriptor]
+      yield* promise(() => writeFile(NodePath.join(folder, "index.json"), JSON.stringify({ ...index, manifests })))
+      assert.lengthOf(yield* Stream.runCollect(layout.referrers(subject.descriptor)), 1)
+      assert.deepStrictEqual((yield* layout.garbageCollect(everything)).digests, [])
+      assert.deepStrictEqual((yield* layout.garbageCollect({ ...everything, untagged: true })).digests, [page.descriptor.digest])
+    })
+  )
+
   it.scoped("untagged entries go when that is asked for, with their referrers", () =>
     Effect.gen(function* () {
       const { layout } = yield* fresh

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Digest from "../../model/Digest.ts"
 import * as Manifest from "../../model/Manifest.ts"
+import * as MediaType from "../../model/MediaType.ts"
 import { collect } from "./blobBytes.ts"
 import { type FolderFiles, isUnfinished } from "./folderFiles.ts"
 import * as Index from "./layoutIndex.ts"
@@ -33,7 +34,7 @@ export const mark = Effect.fnUntraced(function* (storage: Reading, reader: Reade
 })
 
 const subjectOf = Effect.fnUntraced(function* (storage: Reading, reader: Reader, entry: Descriptor.Descriptor) {
-  if (Option.isNone(yield* storage.sizeOf(entry.digest))) return undefined
+  if (!MediaType.isManifest(entry.mediaType) || Option.isNone(yield* storage.sizeOf(entry.digest))) return undefined
   return Option.getOrUndefined(Manifest.subject(yield* reader.fetchManifest(entry)))?.digest
 })
 

@@ -46,7 +46,8 @@ export const make = (
   })
 
   const referrers = Effect.fnUntraced(function* (subject: Digest.Digest) {
-    const queue = [...(yield* index).manifests]
+    // An index may list anything, and what is no manifest must not fail (image-spec «Image Index»), however long it is.
+    const queue = (yield* index).manifests.filter((_) => MediaType.isManifest(_.mediaType))
     const seen = new Set<Digest.Digest>()
     const found: Array<Descriptor.Descriptor> = []
     for (const descriptor of queue) {
