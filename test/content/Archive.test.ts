@@ -637,6 +637,24 @@ describe("reading a docker-archive", () => {
     })
   )
 
+  it.scoped("very many images of the same content: what they share is looked at once", () =>
+    Effect.gen(function* () {
+      const plain = noise(8 * 1024 * 1024, 6)
+      const names = Array.from({ length: 10_000 }, (_, at) => `app:v${at}`)
+      const listed = names.map((name) => ({ Config: "config.json", RepoTags: [name], Layers: ["layer.tar.gz"] }))
+      const file = yield* TarFiles.write(yield* fileIn("many.tar"), [
+        ["config.json", config(plain)],
+        ["layer.tar.gz", gzipSync(plain, { level: 0 })],
+        ["manifest.json", JSON.stringify(listed)]
+      ])
+      const archive = yield* read(file)
+      assert.deepStrictEqual(yield* tags(archive), names.sort())
+      const manifest = yield* archive.fetchManifest("app:v9999")
+      assert(manifest._tag === "ImageManifest")
+      assert.isTrue((yield* readBlob(archive, manifest.config)).equals(Buffer.from(config(plain))))
+    })
+  )
+
   it.scoped("a new one is read as a layout, or as docker's when that is asked for", () =>
     Effect.gen(function* () {
       const manifest = manifestOf(image)

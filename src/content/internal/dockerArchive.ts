@@ -1,4 +1,5 @@
 // What `docker save` writes, old and new, seen as images: their manifests are made here, always the same for the same archive.
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -52,10 +53,17 @@ const parseImages = (bytes: Uint8Array): Either.Either<ReadonlyArray<Image>, Mal
     Either.mapLeft((reason) => malformed(`${manifestFile}: ${reason}`))
   )
 
-const require = (tar: TarFile, name: string): Either.Either<Entry, MalformedContent> =>
-  Either.fromOption(tar.find(name), () => malformed(`it has no file ${JSON.stringify(name.slice(0, 256))}`))
+const noFile = (name: string) => malformed(`it has no file ${JSON.stringify(name.slice(0, 256))}`)
 
-type Content = Entry | Uint8Array
+/** What was said of an entry, asked once: images share configurations and layers, and an archive may list very many images. */
+const once = <A, E>(look: (entry: Entry) => Effect.Effect<A, E>) => {
+  const known = new Map<Entry, A>()
+  return Effect.fnUntraced(function* (entry: Entry) {
+    const found = known.get(entry) ?? (yield* look(entry))
+    known.set(entry, found)
+    return found
+  })
+}
 
 interface Layer {
   readonly descriptor: Descriptor.Descriptor
@@ -75,60 +83,88 @@ const digestOfName = (name: string): Option.Option<Digest.Digest> => {
   return blobs === "blobs" && rest.length === 0 ? Either.getRight(Digest.make(algorithm, encoded)) : Option.none()
 }
 
-const hashed = Effect.fnUntraced(function* (tar: TarFile, entry: Entry) {
-  const hasher = yield* Digest.hasher("sha256")
-  yield* Stream.runForEach(tar.read(entry), (bytes) => Effect.sync(() => hasher.update(bytes)))
-  return hasher.digest()
-})
+/** Reads the images of an archive. */
+const images = (tar: TarFile) => {
+  const compressionOf = once((entry) => Effect.map(tar.readHead(entry, 4), (head) => sniff([...head])))
 
-const readLayer = Effect.fnUntraced(function* (tar: TarFile, image: Image, name: string, diffId: Digest.Digest) {
-  const source = image.LayerSources?.[diffId]
-  const entry = tar.find(name)
-  if (Option.isNone(entry) && source !== undefined) return { descriptor: Descriptor.make(source), entry } satisfies Layer
-  const found = yield* require(tar, name)
-  const compression = sniff([...(yield* tar.readHead(found, 4))])
-  // A layer that is not compressed is what its diff id names. It is verified when it is read.
-  const known = compression === "none" ? Option.some(diffId) : digestOfName(name)
-  const digest = Option.isSome(known) ? known.value : yield* hashed(tar, found)
-  const layer: Layer = {
-    descriptor: Descriptor.make({ mediaType: layerTypes[compression], digest, size: found.sizeBytes }),
-    entry: Option.some(found)
-  }
-  return layer
-})
+  const hashed = once(
+    Effect.fnUntraced(function* (entry) {
+      const hasher = yield* Digest.hasher("sha256")
+      yield* Stream.runForEach(tar.read(entry), (bytes) => Effect.sync(() => hasher.update(bytes)))
+      return hasher.digest()
+    })
+  )
 
-const readImage = Effect.fnUntraced(function* (tar: TarFile, image: Image) {
-  const bytes = yield* tar.document(image.Config, configLimitBytes)
-  if (Option.isNone(bytes)) return yield* malformed(`it has no file ${JSON.stringify(image.Config.slice(0, 256))}`)
-  const config = Descriptor.fromBytes(bytes.value, MediaType.dockerImageConfig)
-  const { diff_ids: diffIds } = (yield* ImageConfig.decode(bytes.value)).rootfs
-  const names = image.Layers ?? []
-  if (names.length !== diffIds.length) {
-    return yield* malformed(`an image has ${names.length} layers, and its configuration names ${diffIds.length}`)
-  }
-  const layers = yield* Effect.forEach(diffIds, (diffId, at) => readLayer(tar, image, names[at] ?? "", diffId))
-  const manifest = Manifest.imageManifest({ mediaType: MediaType.dockerManifest, config, layers: layers.map((_) => _.descriptor) })
-  return { config: { descriptor: config, bytes: bytes.value }, layers, manifest, names: (image.RepoTags ?? []).map(DockerNames.normalize) }
-})
+  const configOf = once(
+    Effect.fnUntraced(function* (entry) {
+      const bytes = yield* tar.whole(entry, configLimitBytes)
+      const { diff_ids: diffIds } = (yield* ImageConfig.decode(bytes)).rootfs
+      return { descriptor: Descriptor.fromBytes(bytes, MediaType.dockerImageConfig), diffIds, entry }
+    })
+  )
+
+  const readLayer = Effect.fnUntraced(function* (image: Image, name: string, diffId: Digest.Digest) {
+    const source = image.LayerSources?.[diffId]
+    const entry = tar.find(name)
+    if (Option.isNone(entry) && source !== undefined) return { descriptor: Descriptor.make(source), entry } satisfies Layer
+    if (Option.isNone(entry)) return yield* noFile(name)
+    const compression = yield* compressionOf(entry.value)
+    // A layer that is not compressed is what its diff id names. It is verified when it is read.
+    const known = compression === "none" ? Option.some(diffId) : digestOfName(name)
+    const digest = Option.isSome(known) ? known.value : yield* hashed(entry.value)
+    const layer: Layer = { descriptor: Descriptor.make({ mediaType: layerTypes[compression], digest, size: entry.value.sizeBytes }), entry }
+    return layer
+  })
+
+  return Effect.fnUntraced(function* (image: Image) {
+    const file = yield* tar.only(image.Config)
+    if (Option.isNone(file)) return yield* noFile(image.Config)
+    const config = yield* configOf(file.value)
+    const names = image.Layers ?? []
+    if (names.length !== config.diffIds.length) {
+      return yield* malformed(`an image has ${names.length} layers, and its configuration names ${config.diffIds.length}`)
+    }
+    const layers = yield* Effect.forEach(config.diffIds, (diffId, at) => readLayer(image, names[at] ?? "", diffId))
+    const manifest = Manifest.imageManifest({
+      mediaType: MediaType.dockerManifest,
+      config: config.descriptor,
+      layers: layers.map((_) => _.descriptor)
+    })
+    return { config, layers, manifest, names: Arr.filterMap(image.RepoTags ?? [], DockerNames.normalize) }
+  })
+}
+
+interface Named {
+  readonly manifest: Manifest.ImageManifest
+  readonly names: ReadonlyArray<string>
+}
+
+/** The images by their names, in time that grows with their number; of several images of one name the last has it. */
+const indexOf = (found: ReadonlyArray<Named>): Index.Index => {
+  const byName = new Map<string, Descriptor.Descriptor>()
+  for (const { manifest, names } of found) for (const name of names) byName.set(name, manifest.descriptor)
+  const named = [...byName].map(([name, descriptor]) => Index.tagged(descriptor, name))
+  const listed = new Set(named.map(({ digest }) => digest))
+  const unnamed = found.filter(({ manifest, names }) => names.length === 0 && !listed.has(manifest.digest))
+  const others = new Map(unnamed.map(({ manifest }) => [manifest.digest, manifest.descriptor]))
+  return Index.replace(Index.empty, [...named, ...others.values()])
+}
+
+type Content = Entry | Uint8Array
 
 /** Fails when it is no docker archive, or one of before Docker 1.10 that has no `manifest.json`. @internal */
 export const read = Effect.fnUntraced(function* (label: string, tar: TarFile) {
   const document = yield* tar.document(manifestFile, manifestLimitBytes)
   if (Option.isNone(document)) return yield* malformed(`it has no ${manifestFile}`)
-  const images = yield* Effect.forEach(yield* parseImages(document.value), (image) => readImage(tar, image))
+  const found = yield* Effect.forEach(yield* parseImages(document.value), images(tar))
 
   const contents = new Map<Digest.Digest, Content>()
-  let index = Index.empty
-  for (const { config, layers, manifest, names } of images) {
-    contents.set(config.descriptor.digest, config.bytes)
+  for (const { config, layers, manifest } of found) {
+    contents.set(config.descriptor.digest, config.entry)
     contents.set(manifest.digest, manifest.bytes)
     for (const { descriptor, entry } of layers) if (Option.isSome(entry)) contents.set(descriptor.digest, entry.value)
-    const known = names.flatMap(Option.toArray)
-    index =
-      known.length === 0
-        ? Index.add(index, manifest.descriptor)
-        : known.reduce((_, name) => Index.setTag(_, manifest.descriptor, name), index)
   }
+  const index = indexOf(found)
 
   const sizeOf = (content: Content): number => (content instanceof Uint8Array ? content.length : content.sizeBytes)
 

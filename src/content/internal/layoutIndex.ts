@@ -113,7 +113,8 @@ export const untagged = (entry: Descriptor.Descriptor): Descriptor.Descriptor =>
   return Descriptor.make({ ...rest, annotations: Object.keys(others).length === 0 ? undefined : others })
 }
 
-const tagged = (entry: Descriptor.Descriptor, tag: string): Descriptor.Descriptor =>
+/** The entry with a tag. @internal */
+export const tagged = (entry: Descriptor.Descriptor, tag: string): Descriptor.Descriptor =>
   Descriptor.make({ ...entry, annotations: { ...entry.annotations, [Annotations.refName]: tag } })
 
 /** @internal */

@@ -1,6 +1,7 @@
 // A tar archive on disk to read from anywhere in it. One that is compressed is unpacked to a temporary file first.
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { LimitExceeded, MalformedContent, type StoreError } from "../../model/RegistryError.ts"
@@ -15,7 +16,11 @@ export interface TarFile {
   readonly read: (entry: TarIndex.Entry) => Stream.Stream<Uint8Array, StoreError>
   /** The first bytes of an entry, as many as there are. */
   readonly readHead: (entry: TarIndex.Entry, sizeBytes: number) => Effect.Effect<Uint8Array, StoreError>
-  /** A small file that decides what the archive holds; none when it is not there. There must be only one of its name. */
+  /** A file that decides what the archive holds; none when it is not there. There must be only one of its name. */
+  readonly only: (name: string) => Either.Either<Option.Option<TarIndex.Entry>, MalformedContent>
+  /** All of a small file. */
+  readonly whole: (entry: TarIndex.Entry, limitBytes: number) => Effect.Effect<Uint8Array, StoreError | LimitExceeded>
+  /** All of the small file of this name, as for `only`. */
   readonly document: (
     name: string,
     limitBytes: number
@@ -53,16 +58,23 @@ export const open = Effect.fnUntraced(function* (file: string, label: string, un
 
   const read: TarFile["read"] = ({ offset, sizeBytes }) => stream(path, offset, sizeBytes)
 
+  const only: TarFile["only"] = (name) =>
+    index.isAmbiguous(name) ? Either.left(malformed(`it has several files ${name}`)) : Either.right(index.find(name))
+
+  const whole: TarFile["whole"] = (entry, limitBytes) =>
+    entry.sizeBytes > limitBytes
+      ? Effect.fail(new LimitExceeded({ what: `${entry.name} in the archive`, limit: limitBytes }))
+      : collect(read(entry))
+
   const made: TarFile = {
     find: index.find,
     read,
     readHead: ({ offset, sizeBytes }, count) => collect(stream(path, offset, Math.min(count, sizeBytes))),
+    only,
+    whole,
     document: Effect.fnUntraced(function* (name, limitBytes) {
-      const entry = index.find(name)
-      if (Option.isNone(entry)) return Option.none()
-      if (index.isAmbiguous(name)) return yield* malformed(`it has several files ${name}`)
-      if (entry.value.sizeBytes > limitBytes) return yield* new LimitExceeded({ what: `${name} in the archive`, limit: limitBytes })
-      return Option.some(yield* collect(read(entry.value)))
+      const entry = yield* only(name)
+      return Option.isSome(entry) ? Option.some(yield* whole(entry.value, limitBytes)) : Option.none()
     })
   }
   return made
