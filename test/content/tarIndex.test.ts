@@ -231,6 +231,18 @@ describe("broken archives", () => {
     })
   )
 
+  it.scoped("what follows a sparse file of GNU tar is found, however many holes that has", () =>
+    Effect.gen(function* () {
+      // The first four are in the header, which says that more follow.
+      const header = raw({ name: "a", flag: "S", magic: "ustar  ", prefix: "\x01".padStart(138, "\0"), size: "00000001000\0" })
+      const more = Buffer.alloc(512)
+      more[504] = 1
+      const sparse = [header, more, Buffer.alloc(512), Buffer.alloc(512)]
+      assert.deepStrictEqual(yield* contents([...sparse, ok, end], "a", "ok"), [undefined, "ok"])
+      assert.match(yield* failure([header, more]), /^MalformedContent: .*ends in the middle/)
+    })
+  )
+
   it.scoped("any bytes are read or refused", () =>
     Effect.gen(function* () {
       const archive = yield* TarFiles.bytes([

@@ -19,6 +19,8 @@ export interface Header {
   readonly linkName: string
   /** What follows the header; none for links and folders. */
   readonly sizeBytes: number
+  /** Whether blocks of where its holes are follow before its content, see {@link goesOn}. */
+  readonly goesOn: boolean
 }
 
 const decoder = new TextDecoder()
@@ -91,9 +93,13 @@ export const parse = (block: Uint8Array): Either.Either<Header, string> => {
     kind: kind === "file" && full.endsWith("/") ? "other" : kind,
     name: full,
     linkName: text(block, 157, 100),
+    goesOn: flag === "S" && block[482] !== 0,
     sizeBytes: withoutContent.test(flag) ? 0 : size
   })
 }
+
+/** Whether one more block of holes follows this one (GNU tar «Old GNU Format»). @internal */
+export const goesOn = (block: Uint8Array): boolean => block[504] !== 0
 
 /** The records of a pax header (`length key=value` lines, POSIX «pax Extended Header»). @internal */
 export const parsePax = (content: Uint8Array): Either.Either<ReadonlyMap<string, string>, string> => {

@@ -126,7 +126,10 @@ export const read = (
         const block = yield* readAt(offset, TarHeader.blockBytes)
         if (TarHeader.isZero(block)) break
         const header = yield* Either.mapLeft(TarHeader.parse(block), malformed)
-        const start = offset + TarHeader.blockBytes
+        let start = offset + TarHeader.blockBytes
+        for (let { goesOn } = header; goesOn; start += TarHeader.blockBytes) {
+          goesOn = TarHeader.goesOn(yield* readAt(start, TarHeader.blockBytes))
+        }
         // A size in a pax header is that of the file it precedes, which the header cannot hold.
         const sizeBytes = header.kind === "file" ? (said.sizeBytes ?? header.sizeBytes) : header.sizeBytes
         if (start + sizeBytes > fileBytes) return yield* malformed("it ends in the middle of an entry")
