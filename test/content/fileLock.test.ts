@@ -1,11 +1,13 @@
 import { readFile, writeFile } from "node:fs/promises"
 import * as NodePath from "node:path"
+import { SystemError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as FileLock from "../../src/content/internal/fileLock.ts"
 import * as FolderFiles from "../../src/content/internal/folderFiles.ts"
 import * as LayoutFolder from "../../src/content/internal/layoutFolder.ts"
@@ -50,6 +52,25 @@ describe("the lock of processes", () => {
         )
         assert.isFalse(held)
         assert.strictEqual(yield* Effect.promise(() => readFile(file, "utf8")), "another")
+      })
+    )
+
+    it.scoped("a disk that is full leaves no lock that nobody owns", () =>
+      Effect.gen(function* () {
+        const { file, fs } = yield* fresh
+        const full = new SystemError({ reason: "Unknown", module: "FileSystem", method: "writeAll", description: "the disk is full" })
+        const disk: FileSystem.FileSystem = {
+          ...fs,
+          open: (path, how) => Effect.map(fs.open(path, how), (opened) => Object.assign(opened, { writeAll: () => Effect.fail(full) })),
+          writeFileString: (path, _, how) => Effect.zipRight(fs.writeFileString(path, "", how), Effect.fail(full))
+        }
+        const lock = FileLock.make(disk, { ...options, file })
+        assert.match((yield* Effect.flip(lock.run(() => Effect.void))).reason, /the disk is full/)
+        assert.isFalse(yield* fs.exists(file))
+        yield* fs.writeFileString(file, "another")
+        const waiting = yield* Effect.fork(lock.run(() => Effect.void))
+        yield* Fiber.interrupt(waiting)
+        assert.strictEqual(yield* fs.readFileString(file), "another")
       })
     )
 

@@ -41,7 +41,10 @@ export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }
   const timeoutMillis = Duration.toMillis(timeout)
 
   const create = (owner: string): Effect.Effect<boolean, StoreError> =>
-    fs.writeFileString(file, owner, { flag: "wx" }).pipe(
+    fs.open(file, { flag: "wx" }).pipe(
+      // On a full disk it is there without an owner, and everybody would wait for it.
+      Effect.flatMap((made) => Effect.onError(made.writeAll(new TextEncoder().encode(owner)), () => Effect.ignore(fs.remove(file)))),
+      Effect.scoped,
       Effect.as(true),
       Effect.catchIf(isReason("AlreadyExists"), () => Effect.succeed(false)),
       Effect.mapError(failed),
