@@ -14,6 +14,7 @@ import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
 import { open, optional } from "./internal/openStruct.ts"
 import { compatible, isOsVersionFit, normalizeArchitecture, normalizeOs, windowsBuild } from "./internal/platformRules.ts"
+import * as MediaType from "./MediaType.ts"
 import { MalformedContent } from "./RegistryError.ts"
 
 /**
@@ -173,6 +174,7 @@ export type Policy = "exact" | "normalized"
 
 /** What {@link choose} looks at in an entry; a descriptor fits. @since 0.1.0 */
 export interface Entry {
+  readonly mediaType?: string | undefined
   readonly platform?: Platform | undefined
   readonly annotations?: Readonly<Record<string, string>> | undefined
 }
@@ -182,9 +184,12 @@ const isAttestation = (entry: Entry): boolean =>
   (entry.platform?.os === "unknown" && entry.platform.architecture === "unknown") ||
   entry.annotations?.["vnd.docker.reference.type"] === "attestation-manifest"
 
+// An index may list anything, of which what is unknown must not fail (image-spec «Image Index»): not as long as there is an image.
+const isUnknown = ({ mediaType }: Entry): boolean => mediaType !== undefined && !MediaType.isManifest(mediaType)
+
 interface Candidate<A> {
   readonly entry: A
-  readonly order: readonly [unnamed: number, rank: number, olderBuild: number]
+  readonly order: readonly [unknown: number, unnamed: number, rank: number, olderBuild: number]
 }
 
 const candidate = <A extends Entry>(entry: A, wanted: Platform): Option.Option<Candidate<A>> =>
@@ -192,10 +197,10 @@ const candidate = <A extends Entry>(entry: A, wanted: Platform): Option.Option<C
     ? Option.none()
     : Option.map(rank(wanted, entry.platform ?? linuxAmd64), (rank) => ({
         entry,
-        order: [entry.platform === undefined ? 1 : 0, rank, -windowsBuild(entry.platform?.["os.version"])]
+        order: [Number(isUnknown(entry)), Number(entry.platform === undefined), rank, -windowsBuild(entry.platform?.["os.version"])]
       }))
 
-const byFit = Order.mapInput(Order.tuple(Order.number, Order.number, Order.number), (_: Candidate<Entry>) => _.order)
+const byFit = Order.mapInput(Order.tuple(Order.number, Order.number, Order.number, Order.number), (_: Candidate<Entry>) => _.order)
 
 // Sorting is stable, so the document order decides among equals.
 const chooseNormalized = <A extends Entry>(entries: ReadonlyArray<A>, wanted: Platform): Option.Option<A> =>
@@ -214,7 +219,8 @@ const chooseNormalized = <A extends Entry>(entries: ReadonlyArray<A>, wanted: Pl
  *
  * - `exact`: the first that matches in document order; an entry without platform counts as `linux/amd64` (go-containerregistry).
  * - `normalized`: the best match, the first among equals. An entry without platform still counts as `linux/amd64`, but only after those that
- *   name theirs; attestations (`unknown/unknown`, or BuildKit's annotation) are never chosen, whatever is wanted.
+ *   name theirs, and what is no manifest only when nothing else fits; attestations (`unknown/unknown`, or BuildKit's annotation) are never
+ *   chosen, whatever is wanted.
  *
  * @since 0.1.0
  */

@@ -246,6 +246,15 @@ describe("choose", () => {
     expect(chosen([unnamed], "linux/arm64", "normalized")).toBe(null)
   })
 
+  it("takes what is no manifest only when nothing else fits, when normalized", () => {
+    const page = { ...entry("linux/amd64"), name: "page", mediaType: "application/xml" }
+    const image = { name: "image", mediaType: "application/vnd.oci.image.manifest.v1+json" }
+    expect(chosen([page, image], "linux/amd64", "normalized")).toBe("image")
+    expect(chosen([page, entry("linux/386")], "linux/amd64", "normalized")).toBe("linux/386")
+    expect(chosen([page, image], "linux/amd64", "exact")).toBe("page")
+    expect(chosen([page], "linux/amd64", "normalized")).toBe("page")
+  })
+
   it("never takes an attestation when normalized", () => {
     const annotated = { ...entry("linux/amd64"), annotations: { "vnd.docker.reference.type": "attestation-manifest" } }
     expect(chosen([attestation], "unknown/unknown", "normalized")).toBe(null)
