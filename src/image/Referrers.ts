@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import type * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Digest from "../model/Digest.ts"
+import * as Jobs from "../model/internal/jobs.ts"
 import { LimitExceeded } from "../model/RegistryError.ts"
 
 /** A manifest and what refers to it, each manifest once. @since 0.1.0 */
@@ -48,6 +49,8 @@ export const tree = <E>(
     const maxDepth = options.maxDepth ?? 8
     const maxManifests = options.maxManifests ?? 10_000
     const seen = new Set<string>([subject.digest])
+    // Of the whole tree: as many for each list would be a power of it further down.
+    const lists = Jobs.make(Math.max(1, options.concurrency ?? 8))
 
     /** Those not met yet, in the order of the place. */
     const listed = (descriptor: Descriptor.Descriptor): Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, E | LimitExceeded> =>
@@ -64,9 +67,9 @@ export const tree = <E>(
     const follow = (descriptor: Descriptor.Descriptor, depth: number): Effect.Effect<Node, E | LimitExceeded> =>
       depth >= maxDepth
         ? Effect.succeed({ descriptor, referrers: [] })
-        : Effect.flatMap(listed(descriptor), (found) =>
+        : Effect.flatMap(Jobs.one(lists, listed(descriptor)), (found) =>
             Effect.map(
-              Effect.forEach(found, (referrer) => follow(referrer, depth + 1), { concurrency: options.concurrency ?? 8 }),
+              Effect.forEach(found, (referrer) => follow(referrer, depth + 1), { concurrency: "unbounded" }),
               (referrers) => ({ descriptor, referrers })
             )
           )

@@ -13,6 +13,7 @@ import * as Referrers from "../../src/image/Referrers.ts"
 import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
+import { turn } from "../support/Eventually.ts"
 import * as Registries from "../support/Registries.ts"
 import { client, image, remote, utf8 } from "./samples.ts"
 
@@ -55,6 +56,28 @@ const graph = (edges: Readonly<Record<string, ReadonlyArray<string>>>): ContentS
 })
 
 describe("tree", () => {
+  it.effect("fetches no more lists at once than it may, however many branches there are", () =>
+    Effect.gen(function* () {
+      const counts = { now: 0, most: 0, all: 0 }
+      const lists = graph({ a: ["b", "c", "d"], b: ["e", "f", "g"], c: ["h", "i", "j"], d: ["k", "l", "m"] })
+      const counting: ContentStore.Referrers<never> = {
+        label: lists.label,
+        referrers: (descriptor) =>
+          Stream.unwrap(
+            Effect.gen(function* () {
+              counts.all++
+              counts.most = Math.max(counts.most, ++counts.now)
+              yield* turn
+              counts.now--
+              return lists.referrers(descriptor)
+            })
+          )
+      }
+      yield* Referrers.tree(counting, named("a"), { concurrency: 3 })
+      expect(counts).toEqual({ now: 0, most: 3, all: 13 })
+    })
+  )
+
   const check = <E>(place: ContentStore.Target<E> & ContentStore.Referrers<E>) =>
     Effect.gen(function* () {
       const { descriptor, signed, bill, signedBill } = yield* seeded(place)
