@@ -251,8 +251,10 @@ export const set = (config: DockerConfig, resource: CredentialKeys.Resource, cre
 
 const limitBytes = 16 * 1024 * 1024
 
-const fileError = (source: string, action: string) => (error: PlatformError) =>
-  new KeychainError({ source, reason: `cannot be ${action} (${error._tag === "SystemError" ? error.reason : error._tag})` })
+const fileError = (source: string, action: string) => (error: PlatformError | KeychainError) =>
+  error._tag === "KeychainError"
+    ? error
+    : new KeychainError({ source, reason: `cannot be ${action} (${error._tag === "SystemError" ? error.reason : error._tag})` })
 
 const isMissing = (error: PlatformError | KeychainError) => error._tag === "SystemError" && error.reason === "NotFound"
 
@@ -284,7 +286,7 @@ export const load = Effect.fn("DockerConfig.load")(function* (file: string) {
     ),
     Effect.zipRight(fs.readFileString(file)),
     Effect.catchIf(isMissing, () => Effect.succeed("")),
-    Effect.mapError((error) => (error._tag === "KeychainError" ? error : fileError(file, "read")(error)))
+    Effect.mapError(fileError(file, "read"))
   )
   return yield* parse(content, file)
 })
@@ -300,6 +302,11 @@ export const save = Effect.fn("DockerConfig.save")(function* (file: string, conf
   const write = Effect.gen(function* () {
     yield* fs.makeDirectory(path.dirname(file), { recursive: true, mode: 0o700 })
     const target = yield* fs.realPath(file).pipe(Effect.orElseSucceed(() => file))
+    const there = yield* Effect.option(fs.stat(target))
+    // `/dev/null` would be a file from then on, for everybody.
+    if (Option.exists(there, ({ type }) => type !== "File")) {
+      return yield* new KeychainError({ source: file, reason: "cannot be written: it is no file" })
+    }
     const suffix = (yield* Random.nextIntBetween(0, 2 ** 48)).toString(36)
     const beside = path.join(path.dirname(target), `.${path.basename(target)}.${suffix}`)
     yield* Effect.scoped(

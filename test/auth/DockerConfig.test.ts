@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process"
 import { inspect } from "node:util"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -364,6 +365,19 @@ describe("DockerConfig", () => {
           assert.match(error.reason, /^cannot be written/)
           assert.deepStrictEqual(yield* fs.readDirectory(folder), ["config.json"])
           assert.match((yield* Effect.flip(DockerConfig.load(`${folder}/config.json`))).reason, /^cannot be read/)
+        })
+      )
+    )
+
+    it.scoped("what is no file stays what it is", () =>
+      inFolder((folder) =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          execFileSync("mkfifo", [`${folder}/pipe`])
+          const error = yield* Effect.flip(DockerConfig.save(`${folder}/pipe`, parse({ credsStore: "x" })))
+          assert.strictEqual(error.reason, "cannot be written: it is no file")
+          assert.strictEqual((yield* fs.stat(`${folder}/pipe`)).type, "FIFO")
+          assert.deepStrictEqual(yield* fs.readDirectory(folder), ["pipe"])
         })
       )
     )
