@@ -301,7 +301,11 @@ export const save = Effect.fn("DockerConfig.save")(function* (file: string, conf
   const path = yield* Path.Path
   const write = Effect.gen(function* () {
     yield* fs.makeDirectory(path.dirname(file), { recursive: true, mode: 0o700 })
-    const target = yield* fs.realPath(file).pipe(Effect.orElseSucceed(() => file))
+    const target = yield* fs.realPath(file).pipe(
+      // A link to what is still to be written.
+      Effect.orElse(() => Effect.map(fs.readLink(file), (link) => path.resolve(path.dirname(file), link))),
+      Effect.orElseSucceed(() => file)
+    )
     const there = yield* Effect.option(fs.stat(target))
     // `/dev/null` would be a file from then on, for everybody.
     if (Option.exists(there, ({ type }) => type !== "File")) {

@@ -356,6 +356,20 @@ describe("DockerConfig", () => {
       )
     )
 
+    it.scoped("a symbolic link stays one though nothing is where it leads", () =>
+      inFolder((folder) =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          yield* fs.makeDirectory(`${folder}/dotfiles`)
+          yield* fs.symlink("dotfiles/docker.json", `${folder}/config.json`)
+          yield* DockerConfig.save(`${folder}/config.json`, parse({ credsStore: "x" }))
+          assert.strictEqual(yield* fs.readLink(`${folder}/config.json`), "dotfiles/docker.json")
+          assert.deepStrictEqual(yield* fs.readDirectory(`${folder}/dotfiles`), ["docker.json"])
+          assert.deepStrictEqual(JSON.parse(yield* fs.readFileString(`${folder}/dotfiles/docker.json`)), { credsStore: "x" })
+        })
+      )
+    )
+
     it.scoped("a file that cannot be replaced leaves nothing beside it", () =>
       inFolder((folder) =>
         Effect.gen(function* () {
