@@ -8,13 +8,20 @@ import { fileURLToPath } from "node:url"
 import { version } from "../model/internal/version.ts"
 import * as CodeCache from "./codeCache.ts"
 import * as Comment from "./comment.ts"
+import * as ExitCode from "./exitCode.ts"
 
 /** Written by `bundle.ts`. */
 declare const PROGRAM_DIGEST: string
 
 const args = process.argv.slice(2)
 
-if (args.length === 1 && (args[0] === "--version" || args[0] === "-v")) process.stdout.write(`${version}\n`)
+/** As `start.ts` has it: who reads no further wants no complaint. */
+const onBroken = ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE") process.exit(ExitCode.closedPipe)
+  process.stderr.write(`effect-oci: write standard output: ${message}\n`, () => process.exit(ExitCode.local))
+}
+
+if (args.length === 1 && (args[0] === "--version" || args[0] === "-v")) process.stdout.once("error", onBroken).write(`${version}\n`)
 else {
   const filename = fileURLToPath(import.meta.url)
   const source = Comment.read(readFileSync(filename, "latin1"))

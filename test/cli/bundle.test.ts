@@ -186,6 +186,15 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
     })
   )
 
+  it.scoped("a reader that is gone hears nothing of the version, nor does anybody of its going", () =>
+    Effect.gen(function* () {
+      const { child, ended } = yield* start(["--version"])
+      child.stdout.destroy()
+      const { code, err } = yield* ended
+      assert.deepStrictEqual([code, err], [141, ""])
+    })
+  )
+
   it.scoped("a reader that goes away ends it without complaint", () =>
     Effect.gen(function* () {
       const server = yield* serve()
