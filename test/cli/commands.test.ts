@@ -6,6 +6,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Digest from "../../src/model/Digest.ts"
+import * as MediaType from "../../src/model/MediaType.ts"
+import type * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as World from "../support/World.ts"
 import * as Cli from "./Cli.ts"
@@ -385,6 +387,40 @@ describe("validate", () => {
       const { code, err } = yield* run("validate", `${app}:wrong`)
       assert.strictEqual(code, 7)
       assert.include(err, "digest")
+    })
+  )
+
+  /** The manifest of an image, and one that differs in the diff ids of its config only. */
+  const withDiffIds = Effect.fnUntraced(function* (registry: MemoryRegistry.Service, diffIds: (right: ReadonlyArray<string>) => unknown) {
+    const good = yield* registry.seedImage("team/app")
+    const config = JSON.parse(Buffer.from(Option.getOrThrow(yield* registry.blob("team/app", good.config.digest))).toString("utf8"))
+    config.rootfs.diff_ids = diffIds(config.rootfs.diff_ids)
+    const blob = yield* registry.seedBlob("team/app", JSON.stringify(config), { mediaType: good.config.mediaType })
+    const manifest = { ...JSON.parse(Buffer.from(good.bytes).toString("utf8")), config: blob }
+    return { good: good.manifest, wrong: yield* registry.seedManifest("team/app", manifest, { tags: ["wrong"] }) }
+  })
+
+  it.scoped("looks at the diff ids that each of the images with the same layer has", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* Cli.make()
+      const { good, wrong } = yield* withDiffIds(registry, () => [Digest.fromBytes(Buffer.from("another layer"))])
+      const index = { schemaVersion: 2, mediaType: MediaType.ociImageIndex, manifests: [wrong, good] }
+      yield* registry.seedManifest("team/app", index, { tags: ["first"] })
+      yield* registry.seedManifest("team/app", { ...index, manifests: [good, wrong] }, { tags: ["last"] })
+      for (const tag of ["first", "last"]) {
+        const { code, out } = yield* run("validate", `${app}:${tag}`)
+        assert.strictEqual(code, 7)
+        assert.match(out, /is not valid: 1 of 3 manifests and 3 blobs, /)
+      }
+    })
+  )
+
+  it.scoped("a config with more diff ids than there are layers is wrong", () =>
+    Effect.gen(function* () {
+      const { registry, run } = yield* Cli.make()
+      yield* withDiffIds(registry, (right) => [...right, ...right])
+      const { code, err } = yield* run("validate", `${app}:wrong`)
+      assert.deepStrictEqual([code, err], [7, "effect-oci: not a valid image config: it has 2 diff ids for 1 layers\n"])
     })
   )
 })
