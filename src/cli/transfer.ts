@@ -3,15 +3,18 @@ import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as TagSelection from "../client/TagSelection.ts"
 import * as ContentStore from "../content/ContentStore.ts"
 import * as Index from "../content/internal/layoutIndex.ts"
 import * as Place from "../content/Place.ts"
 import * as Copy from "../copy/Copy.ts"
+import * as MediaType from "../model/MediaType.ts"
 import * as Platform from "../model/Platform.ts"
 import { DigestMismatch } from "../model/RegistryError.ts"
 import * as Failure from "./failure.ts"
+import * as Images from "./images.ts"
 import * as Places from "./places.ts"
 import * as ProgressView from "./progress.ts"
 import * as Report from "./report.ts"
@@ -69,11 +72,15 @@ const tagFor = (from: Places.Readable, { reference, tag }: Places.Named, to: Pla
   return from.isSpelledOut && Index.isDigest(reference) ? undefined : "latest"
 }
 
-/** A target that names a digest is a promise about the source, kept before anything moves. */
-const expectDigest = (from: Places.Readable, reference: string, expected: string) =>
-  Effect.flatMap(from.source.resolve(reference), ({ digest }) =>
-    digest === expected ? Effect.void : Effect.fail(new DigestMismatch({ operation: "copy", expected, actual: digest }))
-  )
+/** A target that names a digest is a promise about what gets there, kept before anything moves. */
+const expectDigest = Effect.fnUntraced(function* (from: Places.Readable, expected: string, [only, ...others]: Options["platform"]) {
+  const some = others.length > 0
+  const { digest, mediaType } = yield* Images.descriptor(from, some ? Option.none() : Option.fromNullable(only))
+  if (some && MediaType.isIndex(mediaType)) {
+    return yield* UsageError.fail("the index of some platforms has a digest of its own: the target cannot name one")
+  }
+  if (digest !== expected) return yield* new DigestMismatch({ operation: "copy", expected, actual: digest })
+})
 
 /** Where an image goes, and what it is to be called there. */
 interface End {
@@ -82,10 +89,10 @@ interface End {
   readonly tags: ReadonlyArray<string>
 }
 
-const endOf = Effect.fnUntraced(function* (from: Places.Readable, named: Places.Named, to: Places.Writable) {
+const endOf = Effect.fnUntraced(function* (from: Places.Readable, named: Places.Named, to: Places.Writable, { platform }: Options) {
   const tag = tagFor(from, named, to)
   if (tag !== undefined) yield* to.requireTag(tag)
-  if (to.digest !== undefined) yield* expectDigest(from, named.reference, to.digest)
+  if (to.digest !== undefined) yield* expectDigest(from, to.digest, platform)
   const end: End = { to, name: to.nameOf(tag), tags: tag === undefined ? [] : [tag] }
   return end
 })
@@ -103,7 +110,7 @@ const copied = ({ name, tags }: End, { descriptor: { digest, mediaType, size }, 
 const one = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writable, options: Options) {
   const report = yield* Report.Report
   const named = yield* from.named
-  const end = yield* endOf(from, named, to)
+  const end = yield* endOf(from, named, to, options)
   const result = yield* Effect.scoped(
     Effect.flatMap(copyOptions(options, to), (shared) => Copy.copy(from.source, named.reference, to.target, { ...shared, tags: end.tags }))
   )
@@ -132,7 +139,7 @@ const several = Effect.fnUntraced(function* (from: Places.Readable, places: Arr.
   }
   const report = yield* Report.Report
   const named = yield* from.named
-  const ends = yield* Effect.forEach(places, (to) => endOf(from, named, to))
+  const ends = yield* Effect.forEach(places, (to) => endOf(from, named, to, options))
   const destinations = ends.map(({ tags, to: { target } }) => ({ target, tags }))
   const results = yield* Effect.scoped(
     Effect.flatMap(copyOptions(options, places[0]), (shared) => Copy.copyToMany(from.source, named.reference, destinations, shared))

@@ -97,6 +97,26 @@ describe("copy", () => {
     })
   )
 
+  it.scoped("a digest that a target names is that of the platform that gets there", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make()
+      const { index, manifests } = yield* seedIndex(cli)
+      const arm = manifests[1]?.digest
+      const copy = (digest: string | undefined, ...platforms: ReadonlyArray<string>) =>
+        cli.run("copy", `${app}:multi`, `${copyOf}:v1@${digest}`, ...platforms.map((name) => `--platform=${name}`))
+      assert.strictEqual((yield* copy(index.digest, "linux/arm64")).code, 7)
+      const some = yield* copy(index.digest, "linux/amd64", "linux/arm64")
+      assert.deepStrictEqual(
+        [some.code, some.err],
+        [2, "effect-oci: the index of some platforms has a digest of its own: the target cannot name one\n"]
+      )
+      assert.deepStrictEqual(yield* cli.registry.at(Cli.other).repositories, [])
+      assert.strictEqual((yield* copy(arm, "linux/arm64")).code, 0)
+      assert.strictEqual((yield* cli.run("digest", `${copyOf}:v1`)).out, `${arm}\n`)
+      assert.strictEqual((yield* copy(index.digest)).code, 0)
+    })
+  )
+
   it.scoped("all tags", () =>
     Effect.gen(function* () {
       const { image, registry, run } = yield* seeded
