@@ -1,4 +1,5 @@
 /** Moves images between places: what `copy`, `pull`, `push`, `export` and `import` have in common. */
+import * as Path from "@effect/platform/Path"
 import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -131,12 +132,23 @@ const told = (end: End, outcome: Either.Either<Copy.Result, Places.PlaceError | 
     }
   })
 
+/** An archive is written whole: of two targets in one file the second would take the place of the first. */
+const requireOwnFiles = Effect.fnUntraced(function* (places: ReadonlyArray<Places.Writable>) {
+  const paths = yield* Path.Path
+  const files = places.flatMap(({ place }) =>
+    place._tag === "OciArchive" || place._tag === "DockerArchive" ? [paths.resolve(place.path)] : []
+  )
+  const twice = files.find((file, index) => files.indexOf(file) !== index)
+  if (twice !== undefined) return yield* UsageError.fail(`${twice} is the target twice, and an archive is written once`)
+})
+
 /** One image to several places. One that fails leaves the others alone; the first failure is that of the command. */
 const several = Effect.fnUntraced(function* (from: Places.Readable, places: Arr.NonEmptyReadonlyArray<Places.Writable>, options: Options) {
   const archives = places.filter(({ place }) => place._tag === "DockerArchive").length
   if (options.platform.length === 0 && archives > 0 && archives < places.length) {
     return yield* UsageError.fail("a docker archive holds images, not indexes: among other targets it needs --platform")
   }
+  yield* requireOwnFiles(places)
   const report = yield* Report.Report
   const named = yield* from.named
   const ends = yield* Effect.forEach(places, (to) => endOf(from, named, to, options))

@@ -262,6 +262,11 @@ describe("copy to several targets", () => {
       const archive = `docker-archive:${cli.path("app.tar")}`
       const all = yield* cli.run("copy", "--all-tags", app, copyOf, `${copyOf}-two`)
       assert.deepStrictEqual([all.code, all.err], [2, "effect-oci: --all-tags goes with one target\n"])
+      const twice = yield* cli.run("copy", `${app}:multi`, `${archive}:app:1`, `${archive}:app:2`)
+      assert.deepStrictEqual(
+        [twice.code, twice.err],
+        [2, `effect-oci: ${cli.path("app.tar")} is the target twice, and an archive is written once\n`]
+      )
       const mixed = yield* cli.run("copy", `${app}:multi`, copyOf, archive)
       assert.strictEqual(mixed.code, 2)
       assert.include(mixed.err, "it needs --platform")
