@@ -186,6 +186,16 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
     })
   )
 
+  it.scoped("no place for what comes from standard input is trouble with files, and nothing that is not found", () =>
+    Effect.gen(function* () {
+      const { folder } = yield* Bundle
+      const { ended } = yield* start(["import", "-", "oci:imported"], { env: { HOME: folder, TMPDIR: Path.join(folder, "nowhere") } })
+      const { code, err } = yield* ended
+      assert.strictEqual(code, 10)
+      assert.match(err, /^effect-oci: write a temporary file for standard input: NotFound: /)
+    })
+  )
+
   it.scoped("a reader that is gone hears nothing of the version, nor does anybody of its going", () =>
     Effect.gen(function* () {
       const { child, ended } = yield* start(["--version"])

@@ -17,7 +17,7 @@ import * as Transfer from "../transfer.ts"
 const kept = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const { input } = yield* Streams.Streams
-  const failed = fromPlatform("standard input", "read")
+  const failed = fromPlatform("a temporary file for standard input", "write")
   const path = yield* Effect.mapError(fs.makeTempFileScoped({ prefix: "effect-oci-" }), failed)
   yield* pourInto(input, fs, path, "w", failed)
   return path
