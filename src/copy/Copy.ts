@@ -17,6 +17,7 @@ import * as ContentStore from "../content/ContentStore.ts"
 import * as Index from "../content/internal/layoutIndex.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Interruption from "../model/internal/interruption.ts"
+import * as Jobs from "../model/internal/jobs.ts"
 import type * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import type { LimitExceeded, UnsupportedManifest } from "../model/RegistryError.ts"
@@ -111,7 +112,7 @@ export interface Entry<E1, E2> {
 
 /**
  * Many copies at once, which share the limit of `jobs` and what they learn: content that one of them put into a registry is mounted by the
- * others. The first failure ends them all.
+ * others. The first failure ends them all, and is told when they have ended.
  *
  * @since 0.1.0
  */
@@ -121,9 +122,9 @@ export const copyMany = <E1, E2>(
 ): Effect.Effect<ReadonlyArray<Result>, E1 | E2 | CopyError> =>
   Effect.suspend(() => {
     const run = runOf<E1 | E2>(options)
-    return Effect.forEach(entries, ({ source, reference, target, tags }) => copyIn(run, source, reference, target, { ...options, tags }), {
-      concurrency: jobsOf(options)
-    })
+    return Jobs.forEach(entries, jobsOf(options), ({ source, reference, target, tags }) =>
+      copyIn(run, source, reference, target, { ...options, tags })
+    )
   })
 
 /** One of the targets of one source; `tags` go over the common ones. @since 0.1.0 */

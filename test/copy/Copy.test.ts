@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -352,6 +353,36 @@ describe("Copy", () => {
       yield* Copy.copyMany(others.map((target) => ({ source, reference: "v1", target })))
       expect((yield* counts("target.test"))["PUT upload"]).toBe(8)
     }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("many copies of which one fails have all ended when they fail", () =>
+    Effect.gen(function* () {
+      const { source } = yield* places
+      yield* (yield* at("source.test")).seedImage("acme/app", { tag: "v1", layers: 1 })
+      const targets = yield* Effect.forEach(["a", "b", "c"], (name) => remote(`target.test/mirror/${name}`))
+      const entries = targets.map((target, index) => ({ source, reference: index === 0 ? "missing" : "v1", target }))
+      let active = 0
+      const add = Progress.summarize()
+      const onProgress: Progress.Listener = (event) => {
+        active = add(event).active
+      }
+      const copying = Effect.exit(Copy.copyMany(entries, { jobs: 2, onProgress }))
+      // Looked at in the very moment: an upload is cancelled sooner or later.
+      const [exit, left] = yield* throughTime(Effect.map(copying, (ended) => [ended, active] as const))
+      expect(Exit.isFailure(exit)).toBe(true)
+      expect((yield* counts("target.test"))["DELETE upload"]).toBeGreaterThan(0)
+      expect(left).toBe(0)
+    }).pipe(
+      Effect.provide(
+        layer({
+          rules: [
+            { match: { path: /manifests\/missing/, method: "GET" }, fault: Fault.delay("5 seconds") },
+            { match: { path: /uploads\/./, method: "PUT" }, fault: Fault.delay("1 minute") },
+            { match: { path: /uploads\/./, method: "DELETE" }, fault: Fault.delay("1 second") }
+          ]
+        })
+      )
+    )
   )
 
   it.effect("goes through a graph once, however many ways there are through it", () =>

@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as TestClock from "effect/TestClock"
 import * as Jobs from "../../src/model/internal/jobs.ts"
 import * as Steps from "../support/Steps.ts"
 
@@ -25,6 +26,32 @@ describe("jobs", () => {
       yield* Effect.forEach(Array.from({ length: 20 }).keys(), (index) => Jobs.one(jobs, work(index)), { concurrency: "unbounded" })
       assert.deepStrictEqual(begun, [...Array(20).keys()])
       assert.strictEqual(most, 3)
+    })
+  )
+
+  it.effect("the first failure of many pieces is told when the others have ended, and no other begins", () =>
+    Effect.gen(function* () {
+      const begun: Array<number> = []
+      const ended: Array<number> = []
+      const work = (index: number) => {
+        begun.push(index)
+        const end = Effect.zipRight(
+          Effect.yieldNow(),
+          Effect.sync(() => ended.push(index))
+        )
+        return index === 1
+          ? Effect.zipRight(Effect.yieldNow(), Effect.fail("no"))
+          : Effect.ensuring(Effect.never, Effect.sleep("1 minute").pipe(Effect.zipRight(end)))
+      }
+      const fiber = yield* Effect.fork(
+        Effect.zip(
+          Effect.flip(Jobs.forEach([0, 1, 2, 3], 2, work)),
+          Effect.sync(() => [...ended])
+        )
+      )
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["no", [0]])
+      assert.deepStrictEqual(begun, [0, 1])
     })
   )
 

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ContentStore from "../../content/ContentStore.ts"
+import * as Jobs from "../../model/internal/jobs.ts"
 import type * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import type { Blob, Built, PushOptions } from "./built.ts"
@@ -53,6 +54,6 @@ export const push = <E, E2, R>(
     const wanted = distinct(blobs).filter(
       ({ descriptor }) => options.nondistributable === true || MediaType.isDistributable(descriptor.mediaType)
     )
-    yield* Effect.forEach(wanted, (blob) => pushBlob(target, blob), { concurrency: jobsOf(options), discard: true })
+    yield* Jobs.forEach(wanted, jobsOf(options), (blob) => pushBlob(target, blob))
     yield* target.pushManifest(manifest, { tags })
   })

@@ -66,3 +66,25 @@ export const one = <A, E, R>(jobs: Jobs, work: Effect.Effect<A, E, R>): Effect.E
     const { leave, taken } = jobs.place()
     return Ending.between(() => {}, Effect.zipRight(taken, work), leave)
   })
+
+/**
+ * Does the work for each of them, so many at once. The first failure ends the others, and is told when they have ended: a bounded
+ * `Effect.forEach` (3.22.4) does not wait for all that it interrupts.
+ *
+ * @internal
+ */
+export const forEach = <A, B, E, R>(
+  items: Iterable<A>,
+  limit: number,
+  work: (item: A) => Effect.Effect<B, E, R>
+): Effect.Effect<ReadonlyArray<B>, E, R> =>
+  Effect.suspend(() => {
+    const jobs = make(Math.max(1, limit))
+    let failed = false
+    const fail = Effect.sync(() => {
+      failed = true
+    })
+    // Who gets the place of one that failed is about to be interrupted.
+    const begin = (item: A) => Effect.suspend(() => (failed ? Effect.never : Effect.tapErrorCause(work(item), () => fail)))
+    return Effect.forEach(items, (item) => one(jobs, begin(item)), { concurrency: "unbounded" })
+  })
