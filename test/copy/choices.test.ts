@@ -16,6 +16,7 @@ import * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import type * as Platform from "../../src/model/Platform.ts"
+import * as Fault from "../../src/testing/Fault.ts"
 import * as Quirk from "../../src/testing/Quirk.ts"
 import { image, linux, remote, utf8 } from "../image/samples.ts"
 import * as Registries from "../support/Registries.ts"
@@ -40,6 +41,8 @@ const pushImage = (store: MemoryStore.MemoryStore, name: string, platform = amd6
 const hosts = { "source.test": {}, "target.test": {}, "harbor.test": { adjustments: [Quirk.referrerSizes((size) => size * 3)] } }
 
 const registries = Layer.provideMerge(RegistryClient.layer, Registries.layer({ hosts }))
+
+const unknownName = { match: { path: /\/tags\/list$/ }, fault: Fault.respond(404, {}, '{"errors":[{"code":"NAME_UNKNOWN"}]}') }
 
 const note = Either.getOrThrow(Artifact.pack({ artifactType: "application/x.note", blobs: [Artifact.fromText("a note")] }))
 
@@ -125,6 +128,31 @@ describe("a copy", () => {
       yield* Copy.copy(source, "v1", target, { referrers: true })
       expect(yield* has(target, signature)).toBe(true)
     })
+  )
+
+  it.effect("passes over digest tags that are listed and not there", () =>
+    Effect.gen(function* () {
+      const store = yield* MemoryStore.make()
+      const target = yield* MemoryStore.make()
+      const { manifest } = yield* pushImage(store, "one")
+      yield* store.tag(manifest.descriptor, "v1")
+      const digestTag = `${manifest.digest.replace(":", "-")}.sig`
+      yield* store.tag((yield* pushImage(store, "signature")).manifest.descriptor, digestTag)
+      const gone = `${manifest.digest.replace(":", "-")}.att`
+      const source = { ...store, tags: Stream.concat(Stream.make(gone), store.tags) }
+      yield* Copy.copy(source, "v1", target, { digestTags: true })
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(target.tags))).toEqual([digestTag, "v1"])
+    })
+  )
+
+  it.effect("a repository without tags, which its registry does not know for that, has no digest tags", () =>
+    Effect.gen(function* () {
+      const source = yield* remote("source.test/acme/app")
+      const manifest = yield* Image.push(source, image("one", amd64))
+      const target = yield* MemoryStore.make()
+      yield* Copy.copy(source, manifest.digest, target, { digestTags: true })
+      expect(yield* has(target, manifest)).toBe(true)
+    }).pipe(Effect.provide(Layer.provideMerge(RegistryClient.layer, Registries.layer({ hosts, rules: [unknownName] }))))
   )
 
   it.effect("strips an index to the entries that were asked for, also when one image has several", () =>

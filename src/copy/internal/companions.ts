@@ -19,9 +19,13 @@ const manifestsOf = (node: Graph.Node, select: Choice.Chosen["select"]): Readonl
     .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest).filter((entry) => select?.(entry) ?? true)])
     .filter(({ mediaType }) => MediaType.isManifest(mediaType))
 
+/** A list may name what is not there any more. */
 const isMissing = (error: unknown): boolean =>
   Predicate.isTagged(error, "ManifestUnknown") ||
   (Predicate.isTagged(error, "StoreError") && Predicate.hasProperty(error, "missing") && error.missing === true)
+
+const ifThere = <E>(manifest: Effect.Effect<Manifest.Manifest, E>): Effect.Effect<Option.Option<Manifest.Manifest>, E> =>
+  Effect.catchIf(Effect.asSome(manifest), isMissing, () => Effect.succeedNone)
 
 /** What refers to these manifests, and what refers to that, each once. */
 const moveReferrers = <E1, E2>(
@@ -37,8 +41,7 @@ const moveReferrers = <E1, E2>(
       seen.add(subject.digest)
       return Stream.runForEach(source.referrers(subject), (referrer) =>
         Effect.gen(function* () {
-          // A list may name what is not there any more.
-          const manifest = yield* Effect.catchIf(Effect.asSome(source.fetchManifest(referrer)), isMissing, () => Effect.succeedNone)
+          const manifest = yield* ifThere(source.fetchManifest(referrer))
           if (Option.isNone(manifest)) return
           const node = yield* Graph.load(source, manifest.value)
           yield* mover.move(node, [])
@@ -57,11 +60,15 @@ const moveDigestTags = <E1, E2>(
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
   if (!ContentStore.hasTags<ContentStore.Source<E1>, E1>(source)) return Effect.void
   const digests = new Set(subjects.map(({ digest }) => digest))
-  const belonging = Stream.filter(Referrers.digestTags(source), ({ digest }) => digests.has(digest))
+  // CNCF distribution does not know a repository that has no tags.
+  const named = Stream.catchAll(Referrers.digestTags(source), (error) =>
+    Predicate.isTagged(error, "NameUnknown") ? Stream.empty : Stream.fail(error)
+  )
+  const belonging = Stream.filter(named, ({ digest }) => digests.has(digest))
   return Stream.runForEach(belonging, ({ tag }) =>
     Effect.gen(function* () {
-      const node = yield* Graph.load(source, yield* source.fetchManifest(tag))
-      yield* mover.move(node, [tag])
+      const manifest = yield* ifThere(source.fetchManifest(tag))
+      if (Option.isSome(manifest)) yield* mover.move(yield* Graph.load(source, manifest.value), [tag])
     })
   )
 }
