@@ -399,6 +399,18 @@ describe("BlobUpload", () => {
       )
     }
 
+    for (const status of [502, 503, 504]) {
+      it.effect(`of a registry that is away for a while, as ${status} says, are tried again next time`, () =>
+        Effect.gen(function* () {
+          yield* seeded
+          const memory = makeMemory()
+          yield* Uploads.setRules({ match: { method: "POST", query: /mount=/, count: 1 }, fault: Fault.respond(status) })
+          expect((yield* put(bytesOf(10), bytesOf(10), { mountFrom: ["acme/base"], memory })).outcome).toBe("uploaded")
+          expect((yield* put(content, content, { mountFrom: ["acme/base"], memory })).outcome).toBe("mounted")
+        }).pipe(Effect.provide(Registries.layer()))
+      )
+    }
+
     it.effect("that were lost or throttled are tried again next time", () =>
       Effect.gen(function* () {
         yield* seeded

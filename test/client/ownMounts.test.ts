@@ -127,6 +127,13 @@ describe("uploads that ask by the way", () => {
     }).pipe(Effect.provide(Registries.layer({ retry: { schedule: Schedule.stop } })))
   )
 
+  it.effect("go on as before when the registry was away for a while", () =>
+    Effect.gen(function* () {
+      yield* Uploads.setRules({ match: { method: "POST", query: /mount=/, skip: 1, count: 1 }, fault: Fault.respond(503) })
+      expect(yield* putEach(100, 200, 300)).toEqual([`${fresh}, POST 201`, fresh, "uploaded: POST 202, PUT 201"])
+    }).pipe(Effect.provide(Registries.layer({ retry: { schedule: Schedule.stop } })))
+  )
+
   it.effect("mount from other repositories as ever", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry

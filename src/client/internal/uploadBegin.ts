@@ -36,11 +36,16 @@ export const mountable = (
 
 const maxRefusedMounts = 10_000
 
-/** Failures that say nothing about the next mount. */
+/** Failures after which nothing else is worth a try either. */
 const passing: ReadonlySet<PutBlobError["_tag"]> = new Set(["TransportError", "TooManyRequests"])
 
+/** What stands before a registry that is away for a while; a 500 is its own answer. */
+const away: ReadonlySet<number> = new Set([502, 503, 504])
+
+const isAway = (error: PutBlobError): boolean => "status" in error && error.status !== undefined && away.has(error.status)
+
 /** Whether the next mount is likely to fail so too. @internal */
-export const isLasting = (error: PutBlobError): boolean => !passing.has(error._tag)
+export const isLasting = (error: PutBlobError): boolean => !passing.has(error._tag) && !isAway(error)
 
 /** Mounts from the first repository that lets it; a mount that fails is no failure, and one that is refused is not tried again. */
 function* mount(slot: Slot, settings: HostSettings, learned: Memory, digest: Digest.Digest) {
@@ -87,8 +92,8 @@ function* openOrFind(slot: Slot, learned: Memory, digest: Digest.Digest) {
     const begun: Begun = { _tag: tried.right === "Created" ? "Existed" : "Opened" }
     return begun
   }
-  if (!isLasting(tried.left)) return yield* tried.left
-  learned.ownMounts.set(registry, yield* tellsNothing)
+  if (passing.has(tried.left._tag)) return yield* tried.left
+  if (isLasting(tried.left)) learned.ownMounts.set(registry, yield* tellsNothing)
   return undefined
 }
 
