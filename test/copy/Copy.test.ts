@@ -246,6 +246,22 @@ describe("Copy", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("heals once also where missing content is not the first reason the target gives", () =>
+    Effect.gen(function* () {
+      const { source, target } = yield* places
+      const faults = yield* FaultyHttp.FaultyHttp
+      const { digest } = yield* seedIndex
+      const errors = ["DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"].map((code) => ({ code }))
+      const refused = Fault.respond(400, { "content-type": "application/json" }, JSON.stringify({ errors }))
+      const rule = { match: { host: "target.test", method: "PUT", path: /manifests\/multi/, count: 1 }, fault: refused }
+      yield* faults.setRules([rule])
+      expect((yield* Copy.copy(source, "multi", target)).descriptor.digest).toBe(digest)
+      yield* faults.setRules([rule])
+      const [result] = yield* Copy.copyToMany(source, "multi", [{ target: yield* remote("target.test/other/app") }])
+      expect(result).toMatchObject({ _tag: "Right", right: { descriptor: { digest } } })
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("looks no further at what is there by its digest, and sets what tags it lacks", () =>
     Effect.gen(function* () {
       const { source, target } = yield* places

@@ -8,6 +8,7 @@ import type * as Descriptor from "../../model/Descriptor.ts"
 import * as Ending from "../../model/internal/ending.ts"
 import * as Jobs from "../../model/internal/jobs.ts"
 import * as MediaType from "../../model/MediaType.ts"
+import * as RegistryError from "../../model/RegistryError.ts"
 import * as Graph from "../Graph.ts"
 import * as Delivery from "./delivery.ts"
 import * as Embedded from "./embedded.ts"
@@ -31,8 +32,15 @@ export const flightOf = ({ digest }: Descriptor.Descriptor, tags: ReadonlyArray<
 export const blobsOf = (run: Pick<Run<never>, "nondistributable">, node: Graph.Node): ReadonlyArray<Descriptor.Descriptor> =>
   node.blobs.filter(({ mediaType }) => run.nondistributable || MediaType.isDistributable(mediaType))
 
-/** The target lacks what a manifest names, although it said that it was there. @internal */
-export const isMissingContent = (error: unknown): boolean => Predicate.isTagged(error, "ManifestBlobUnknown")
+/**
+ * The target lacks what a manifest names, although it said that it was there. It may give more reasons than this: CNCF distribution names
+ * `DIGEST_INVALID` first, of a manifest that is being put there by somebody else.
+ *
+ * @internal
+ */
+export const isMissingContent = (error: unknown): boolean =>
+  Predicate.isTagged(error, "ManifestBlobUnknown") ||
+  (RegistryError.isResponseError(error) && error.diagnostics.some(({ code }) => code === "MANIFEST_BLOB_UNKNOWN"))
 
 /** @internal */
 export const make = <E>(run: Run<E>, source: ContentStore.Source<E>, target: ContentStore.Target<E>): Mover<E> => {
