@@ -133,13 +133,24 @@ interface Ranked<A> {
   readonly key: Key
 }
 
+/** Where it belongs among the highest, behind those that are as high. */
+const placeOf = <A>(kept: ReadonlyArray<Ranked<A>>, key: Key): number => {
+  let low = 0
+  let high = kept.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const other = kept[middle]
+    if (other !== undefined && compareKeys(key, other.key) > 0) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
 /** The highest ones, of which no more are kept than are wanted. */
 const highest = <A, E, R>(items: Stream.Stream<A, E, R>, tagOf: (item: A) => string, count: number): Stream.Stream<A, E, R> => {
   const insert = (kept: Array<Ranked<A>>, item: A): Array<Ranked<A>> => {
     const key = keyOf(tagOf(item))
-    const place = kept.findIndex((other) => compareKeys(key, other.key) > 0)
-    if (place !== -1) kept.splice(place, 0, { item, key })
-    else if (kept.length < count) kept.push({ item, key })
+    kept.splice(placeOf(kept, key), 0, { item, key })
     if (kept.length > count) kept.pop()
     return kept
   }

@@ -54,6 +54,18 @@ describe("TagSelection", () => {
     })
   )
 
+  it.effect(
+    "many of very many take no time to speak of, whatever their order",
+    () =>
+      Effect.gen(function* () {
+        const falling = Stream.range(1, 30_000).pipe(Stream.map((index) => `build-${40_000 - index}`))
+        const latest = yield* Stream.runCollect(TagSelection.select({ latest: 15_000 })(falling))
+        assert.deepStrictEqual([latest.length, Chunk.unsafeHead(latest), Chunk.unsafeLast(latest)], [15_000, "build-39999", "build-25000"])
+      }),
+    // One by one they would take a minute.
+    10_000
+  )
+
   it.effect("says what is no range and no number", () =>
     Effect.gen(function* () {
       assert.deepInclude(yield* Effect.flip(selected({ semver: "newest" })), {
