@@ -196,6 +196,18 @@ describe.each(Object.entries(clients))("Dispatcher.Options of %s", (_, client) =
       })
     )
 
+    it.scopedLive("are told a password that comes without a user", () =>
+      Effect.gen(function* () {
+        const { http } = yield* registry
+        const proxy = yield* proxyServer
+        yield* textOf(yield* client({ proxy: { http: Redacted.make(`http://:pass@${proxy.authority}`) } }), http)
+        assert.deepStrictEqual(
+          proxy.seen.map(({ authorization }) => authorization),
+          [`Basic ${btoa(":pass")}`]
+        )
+      })
+    )
+
     it.scopedLive("keep the tunnel for the next request", () =>
       Effect.gen(function* () {
         const { https, tls } = yield* registry
@@ -218,17 +230,28 @@ describe.each(Object.entries(clients))("Dispatcher.Options of %s", (_, client) =
       })
     )
 
+    const failure = (proxy: string) =>
+      Effect.gen(function* () {
+        const http = yield* client({ proxy: { https: Redacted.make(proxy) } })
+        const url = "https://registry.test/"
+        const context = { registry: "registry.test", operation: "test", endpoint: "base", method: "GET", url } as const
+        const error = yield* Effect.flip(http.get(url))
+        assert.notInclude(inspect(error, { depth: 9 }), "CANARY")
+        return yield* Effect.flip(Effect.scoped(Wire.make(http).send({ method: "GET", url, headers: {}, context })))
+      })
+
+    it.scopedLive.each([
+      ["407 Proxy Authentication Required", false],
+      ["503 Service Unavailable", true]
+    ] as const)("that answer %s are worth another try: %s", ([status, retryable]) =>
+      Effect.gen(function* () {
+        const authority = yield* Tcp.serve((socket) => socket.once("data", () => socket.end(`HTTP/1.1 ${status}\r\n\r\n`)))
+        assert.deepInclude(yield* failure(`http://u:CANARY@${authority}`), { reason: "connect", retryable })
+      })
+    )
+
     it.scopedLive("that are none are told as such, without their password", () =>
       Effect.gen(function* () {
-        const failure = (proxy: string) =>
-          Effect.gen(function* () {
-            const http = yield* client({ proxy: { https: Redacted.make(proxy) } })
-            const url = "https://registry.test/"
-            const context = { registry: "registry.test", operation: "test", endpoint: "base", method: "GET", url } as const
-            const error = yield* Effect.flip(http.get(url))
-            assert.notInclude(inspect(error, { depth: 9 }), "CANARY")
-            return yield* Effect.flip(Effect.scoped(Wire.make(http).send({ method: "GET", url, headers: {}, context })))
-          })
         assert.deepInclude(yield* failure("socks5://u:CANARY@127.0.0.1:1"), {
           reason: "protocol",
           retryable: false,

@@ -57,7 +57,7 @@ const rules: ReadonlyArray<Rule> = [
     code: /^(HPE_|UND_ERR_HEADERS_OVERFLOW$|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED$|UND_ERR_REQ_RETRY$|ERR_INVALID_)/,
     message: /bad port|invalid (url|header|character)|unknown scheme|parse error|does not match the HTTP/i
   },
-  { reason: "connect", retryable: false, code: /^(ENOTFOUND|EACCES|EPERM|EADDRNOTAVAIL)$/ },
+  { reason: "connect", retryable: false, code: /^(ENOTFOUND|EACCES|EPERM|EADDRNOTAVAIL|ERR_PROXY_REFUSED)$/ },
   {
     reason: "connect",
     retryable: true,

@@ -20,7 +20,14 @@ export interface Settings {
 }
 
 /** The proxy did not make the tunnel. */
-const refused = (message: string): Error => CodedError.make("ERR_PROXY_TUNNEL", message)
+const failed = (message: string): Error => CodedError.make("ERR_PROXY_TUNNEL", message)
+
+/** It says that it is the request that is wrong (RFC 9110, 15.5), as for want of a password: asked again it says the same. */
+const refused = (target: string, status: number): Error => {
+  const message = `the proxy answered CONNECT ${target} with status ${status}`
+  const lasts = status >= 400 && status < 500 && status !== 408 && status !== 429
+  return lasts ? CodedError.make("ERR_PROXY_REFUSED", message) : failed(message)
+}
 
 /**
  * Tunnels for https. Plain http asks the proxy for the absolute URL instead: few proxies allow tunnels to port 80. Throws, as undici expects
@@ -79,7 +86,7 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
     agent: false,
     timeout: timeoutMillis
   })
-  asked.once("timeout", () => asked.destroy(refused("the proxy did not answer in time")))
+  asked.once("timeout", () => asked.destroy(failed("the proxy did not answer in time")))
   asked.once("error", (error) => opened(error, undefined))
   asked.once("connect", (answer, socket, head) => {
     socket.setTimeout(0)
@@ -89,7 +96,7 @@ const openTunnel = (proxy: URL, target: string, timeoutMillis: number, opened: O
       return opened(undefined, socket)
     }
     socket.destroy()
-    opened(refused(`the proxy answered CONNECT ${target} with status ${statusCode}`), undefined)
+    opened(refused(target, statusCode), undefined)
   })
   asked.end()
   return asked
@@ -110,7 +117,7 @@ const forwarded = ({ connect, origin, pool }: Settings, proxy: URL): Undici.Disp
   )
 
 const authorization = (proxy: URL): Readonly<Record<string, string>> => {
-  if (proxy.username === "") return {}
+  if (proxy.username === "" && proxy.password === "") return {}
   const user = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
   return { "proxy-authorization": `Basic ${Buffer.from(user).toString("base64")}` }
 }
