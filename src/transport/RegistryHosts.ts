@@ -226,13 +226,15 @@ export const make = (options: Options): Service => {
 /** See `make`. @since 0.1.0 */
 export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(RegistryHosts, make(options))
 
-const decode = Schema.decodeEither(Schema.parseJson(Options))
+/** A setting whose name is misspelt would be none, and nobody would know. */
+const decode = Schema.decodeEither(Schema.parseJson(Options), { onExcessProperty: "error" })
 
 const misfit = (name: string, error: ParseResult.ParseError): ConfigError.ConfigError =>
   ConfigError.InvalidData([name], `not the settings of registry hosts as JSON: see ${placesOf(error)}`)
 
 /**
- * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise. The defaults where there is no such value.
+ * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise. The defaults where there is no such value; fails
+ * for settings that no host has.
  *
  * @since 0.1.0
  */

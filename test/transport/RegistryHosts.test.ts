@@ -209,7 +209,9 @@ describe("RegistryHosts", () => {
       ['{"r.test":{"scheme":"gopher-sesame"}}', "r.test.scheme"],
       ['{"r.test":{"concurrency":0,"tls":{"key":"sesame"}}}', "r.test.concurrency"],
       ['{"r.test":{"tls":{"key":["sesame"]}}}', "r.test.tls.key"],
-      ['{"r.test":{"mirrors":[{"url":"https://ada:sesame@m.test"}]}}', "r.test.mirrors.0.url"]
+      ['{"r.test":{"mirrors":[{"url":"https://ada:sesame@m.test"}]}}', "r.test.mirrors.0.url"],
+      ['{"r.test":{"concurency":"sesame"}}', "r.test.concurency"],
+      ['{"r.test":{"tls":{"caFile":"sesame"}}}', "r.test.tls.caFile"]
     ] as const) {
       it.effect(`says where ${place} is wrong, and not what stands there`, () =>
         Effect.gen(function* () {
