@@ -121,18 +121,27 @@ const wantedText = (wanted: string | undefined, given: string | undefined) => !w
 const wantedList = (wanted: ReadonlyArray<string> = [], given: ReadonlyArray<string> = []) => wanted.every((_) => given.includes(_))
 
 /**
- * The exact rule (go-containerregistry `Platform.Satisfies`): OS and architecture are equal; variant and OS version are equal where
- * `wanted` names them; every wanted feature is given. No normalisation, no older variants.
+ * Whether `given` is as `wanted` says, of which empty members say nothing, the OS and the architecture neither (go-containerregistry
+ * `Platform.Satisfies`); every wanted feature is given.
  *
  * @since 0.1.0
  */
-export const matchesExact = (wanted: Platform, given: Platform): boolean =>
-  wanted.os === given.os &&
-  wanted.architecture === given.architecture &&
+export const satisfies = (wanted: Platform, given: Platform): boolean =>
+  wantedText(wanted.os, given.os) &&
+  wantedText(wanted.architecture, given.architecture) &&
   wantedText(wanted.variant, given.variant) &&
   wantedText(wanted["os.version"], given["os.version"]) &&
   wantedList(wanted["os.features"], given["os.features"]) &&
   wantedList(wanted.features, given.features)
+
+/**
+ * The exact rule, by which go-containerregistry chooses from an index: OS and architecture are equal, and so is all that {@link satisfies}
+ * compares. No normalisation, no older variants.
+ *
+ * @since 0.1.0
+ */
+export const matchesExact = (wanted: Platform, given: Platform): boolean =>
+  wanted.os === given.os && wanted.architecture === given.architecture && satisfies(wanted, given)
 
 /**
  * The platform in the names of Go, as containerd writes it: lower case, `macos` → `darwin`, `x86_64` → `amd64`, `aarch64` → `arm64`, `i386` → `386`,

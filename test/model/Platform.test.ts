@@ -35,7 +35,7 @@ describe("vectors", () => {
   )
 
   it.each(Vectors.load("platform-compare", CompareRow))("platform-compare %j", (row) => {
-    expect(row.op === "equals" ? Platform.equals(row.a, row.b) : Platform.matchesExact(row.spec, row.have)).toBe(row.expected)
+    expect(row.op === "equals" ? Platform.equals(row.a, row.b) : Platform.satisfies(row.spec, row.have)).toBe(row.expected)
   })
 
   const MatchRow = Schema.Struct({ given: Platform.Platform, required: Platform.Platform, expected: Schema.Boolean })
@@ -84,8 +84,22 @@ describe("parse and format", () => {
     expect(Either.isEither(Platform.parse(text))).toBe(true)
   })
 
+  it.each([
+    [{ os: "linux", architecture: "" }, true],
+    [{ os: "", architecture: "arm" }, true],
+    [{ os: "", architecture: "" }, true],
+    [{ os: "", architecture: "amd64" }, false],
+    [{ os: "", architecture: "", variant: "v7", "os.features": [] }, true],
+    [{ os: "", architecture: "", variant: "v6" }, false]
+  ])("%j says nothing by what it leaves empty", (wanted, expected) => {
+    const given = { os: "linux", architecture: "arm", variant: "v7" }
+    expect(Platform.satisfies(wanted, given)).toBe(expected)
+    expect(Platform.matchesExact(wanted, given)).toBe(false)
+  })
+
   it.prop("a platform equals and satisfies itself", [platform], ([platform]) => {
     expect(Platform.equals(platform, { ...platform })).toBe(true)
+    expect(Platform.satisfies(platform, platform)).toBe(true)
     expect(Platform.matchesExact(platform, platform)).toBe(true)
     expect(Platform.matches(platform, platform)).toBe(true)
   })
