@@ -358,7 +358,12 @@ export const helperFor = (config: DockerConfig, registry: string): Option.Option
   return helper === undefined || helper === "" ? Option.none() : Option.some(helper)
 }
 
-/** The hostname a key stands for, as docker's command line reads keys: a URL is parsed, other text is cut at the first slash. @since 0.1.0 */
+/**
+ * The hostname a key stands for, as docker's command line reads keys: a URL is parsed, and what stands behind its `://` counts when it cannot
+ * be; other text is cut at the first slash.
+ *
+ * @since 0.1.0
+ */
 export const convertToHostname: (key: string) => string = hostname
 
 /** An index of the container engine: `official` is Docker Hub. @since 0.1.0 */

@@ -107,6 +107,32 @@ describe("DockerConfig", () => {
       })
     }
 
+    // docker/cli v29.7.2, `TestConvertToHostname`, and what Go makes of other URLs that it cannot read.
+    const hostnames: ReadonlyArray<readonly [key: string, expected: string]> = [
+      ["unix:///var/run/docker.sock", "unix:"],
+      ["ftp://example.com", "example.com"],
+      ["::1:6556", "::1:6556"],
+      ["[::1]:6556", "[::1]:6556"],
+      ["https://::1:6555/v2/", "[::1]:6555"],
+      ["https://::1/v2/", "[:]:1"],
+      ["https://[::1]/v2/", "::1"],
+      ["https://[fe80::1%25eth0]:5000/v2/", "[fe80::1%eth0]:5000"],
+      ["https://[zz::1]:5000/v2/", "[zz::1]:5000"],
+      ["https://example.com:port/v2/", "example.com:port"],
+      ["https://exa mple.com/v2/", "exa mple.com"],
+      ["https://example.com\n/v2/", "example.com\n"],
+      ["https://example.com?%zz", "example.com"],
+      ["https://us er@example.com/v2/", "us er@example.com"],
+      ["registry example://example.com/v2/", "example.com"],
+      ["http://?x", "?x"],
+      ["http:///v2/", "http:"]
+    ]
+    for (const [key, expected] of hostnames) {
+      it(`the hostname of ${JSON.stringify(key)} is ${JSON.stringify(expected)}`, () => {
+        assert.strictEqual(DockerConfig.convertToHostname(key), expected)
+      })
+    }
+
     const ResolveRow = Schema.Struct({
       authConfigs: Schema.Record({ key: Schema.String, value: Config }),
       index: Schema.Struct({ name: Schema.String, official: Schema.Boolean }),
@@ -211,6 +237,11 @@ describe("DockerConfig", () => {
       Option.getOrNull(
         Option.map(DockerConfig.lookup(config, { registry, repository }), (_) => (_._tag === "Basic" ? Redacted.value(_.password) : _._tag))
       )
+
+    it("finds an IPv6 address that was written without brackets", () => {
+      assert.strictEqual(winner(entries("https://::1:5000/v1/"), "[::1]:5000", "a/b"), "https://::1:5000/v1/")
+      assert.isNull(winner(entries("https://::1:5000/v1/"), "[::1]:5001"))
+    })
 
     it("prefers the repository, then its parents, then the registry", () => {
       const all = ["x.io/a/b/c", "x.io/a/b", "https://x.io/a", "x.io"]

@@ -4,6 +4,7 @@
  */
 import * as Arr from "effect/Array"
 import * as Order from "effect/Order"
+import { bracketed } from "./hostname.ts"
 
 /** The key docker itself keeps the credentials of Docker Hub under. */
 export const hubKey = "https://index.docker.io/v1/"
@@ -36,7 +37,8 @@ const rankOf = (key: string, scheme: string, host: string, path: string): number
 const parseKey = (key: string): ParsedKey | undefined => {
   const [, scheme = "", rest = ""] = /^(?:(https?):\/\/)?(.*)$/i.exec(key) ?? []
   const [authority = "", ...segments] = rest.split(/[?#]/, 1).join("").split("/")
-  const host = authority.slice(authority.lastIndexOf("@") + 1)
+  const written = authority.slice(authority.lastIndexOf("@") + 1)
+  const host = scheme === "" ? written : bracketed(written)
   if (host === "" || host.endsWith(":")) return undefined
   const path = segments.filter((_) => _ !== "").join("/")
   return {
