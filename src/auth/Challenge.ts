@@ -8,7 +8,7 @@ import * as Credentials from "./Credentials.ts"
 
 /**
  * One challenge. The scheme and the names of the parameters are in lower case; of a parameter named twice the last one counts, and one
- * with an empty value counts as absent.
+ * with an empty value is as if it were not there.
  *
  * @since 0.1.0
  */
@@ -58,8 +58,7 @@ export const parseHeader = (value: string): ReadonlyArray<Challenge> => {
     if (match === undefined) return false
     const [, name = "", quoted, bare] = match
     const text = bare ?? unescaped(quoted ?? "")
-    if (text === "") into.parameters.delete(name.toLowerCase())
-    else into.parameters.set(name.toLowerCase(), text)
+    if (text !== "") into.parameters.set(name.toLowerCase(), text)
     return true
   }
   // A scheme stands at the start, or after a comma and before a blank, a comma or the end.

@@ -147,6 +147,9 @@ describe("parse", () => {
   })
   it("skips an empty value and goes on", () => {
     expect(Challenge.parse(['Bearer realm="x",scope="",service="s"'])).toEqual([bearer({ realm: "x", service: "s" })])
+    expect(Challenge.parse(['Bearer realm="x",scope="a",service="s",realm="",scope=""'])).toEqual([
+      bearer({ realm: "x", scope: "a", service: "s" })
+    ])
   })
   it("keeps the names of JavaScript's objects apart", () => {
     const [challenge] = Challenge.parse(['Bearer __proto__="x",constructor="y",realm="z"'])
