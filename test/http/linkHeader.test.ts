@@ -80,6 +80,8 @@ describe("linkHeader", () => {
   it("takes a link without a relation, whatever stands behind it", () => {
     assert.deepStrictEqual(next("</a> what, else"), Either.right("https://r.test/a"))
     assert.deepStrictEqual(next("</a#top>"), Either.right("https://r.test/a"))
+    assert.deepStrictEqual(next('</a?last=<b>; rel="next"'), Either.right("https://r.test/a?last=%3Cb"))
+    assert.deepStrictEqual(next("<<a>"), Either.right("https://r.test/v2/a/tags/%3Ca"))
   })
 
   it("says why another origin is refused", () => {

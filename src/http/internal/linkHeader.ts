@@ -16,8 +16,8 @@ export interface Link {
 
 const maxLength = 64 * 1024
 
-/** Sticky, so that text is looked at once, from left to right. */
-const uriReference = /[\s,]*<([^<>]*)>/y
+// Sticky, so that text is looked at once, from left to right. A target ends at the first `>`, whatever registries forget to escape in it.
+const uriReference = /[\s,]*<([^>]*)>/y
 const parameter = /\s*;\s*([^\s=;,"]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y
 const rest = /[^,]*/y
 
