@@ -61,6 +61,29 @@ describe("origin", () => {
     })
   }
 
+  // What go-containerregistry's `canonicalAddress` gives for text that is hardly an address.
+  const odd: ReadonlyArray<readonly [address: string, expected: string]> = [
+    ["", ":443"],
+    [":", ":443"],
+    [":80", ":80"],
+    ["::", "[::]:443"],
+    ["::1:5000", "[::1:5000]:443"],
+    ["host:port", "host:port"],
+    ["Host:Port", "host:port"],
+    ["[::1]:", "[::1]:443"],
+    ["[::1]:080", "[::1]:080"],
+    ["[fe80::1%eth0]:5000", "[fe80::1%eth0]:5000"],
+    ["[::1", "[[::1]:443"],
+    ["registry]", "registry]:443"],
+    ["[::1]080", "[[::1]080]:443"],
+    ["[registry", "[registry:443"],
+    ["[::1]:80:90", "[::1]:80:90"],
+    ["[registry]:80]", "[registry]:80]"]
+  ]
+  for (const [address, expected] of odd) {
+    it(`canonical ${JSON.stringify(address)}`, () => assert.strictEqual(Origin.canonicalAddress(address, "https"), expected))
+  }
+
   for (const row of load("authorization-host-match", Match)) {
     const different = deviation(matchDeviations, row)
     const names = `${row.registryHost} → ${row.requestHostHeader} at ${row.requestUrlHost}`

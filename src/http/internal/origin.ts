@@ -68,31 +68,25 @@ export const sameText = (a: string, b: string): boolean => {
   return from !== undefined && to !== undefined && same(from, to)
 }
 
-const numeric = /^[0-9]*$/
-
-/** Splits `host`, `host:port`, `[v6]`, `[v6]:port` and a bare IPv6 address; anything else is `undefined`. */
+/** Splits `host:port` and `[v6]:port`; what has no port is all host, and `undefined` is what could have several. */
 const split = (address: string): { readonly host: string; readonly port: string } | undefined => {
-  const bracketed = /^\[([^[\]]*)\](?::([^:]*))?$/.exec(address)
-  if (bracketed !== null) return { host: bracketed[1] ?? "", port: bracketed[2] ?? "" }
-  if (/[[\]]/.test(address)) return undefined
-  const first = address.indexOf(":")
-  if (first === -1) return { host: address, port: "" }
-  return first === address.lastIndexOf(":")
-    ? { host: address.slice(0, first), port: address.slice(first + 1) }
-    : { host: address, port: "" }
+  const colons = address.split(":").length - 1
+  if (colons !== 1 && !address.includes("]:")) return { host: address.replace(/^\[([^[\]]*)\]$/, "$1"), port: "" }
+  const [matched, bracketed, plain = "", port = ""] = /^(?:\[([^[\]]*)\]|([^:[\]]*)):([^:[\]]*)$/.exec(address) ?? []
+  return matched === undefined ? undefined : { host: bracketed ?? plain, port }
 }
 
 /**
- * `host:port` in lower case, with the default port of the scheme and IPv6 in brackets; text that is no address is returned as it is.
+ * `host:port` in lower case, with the default port of the scheme and IPv6 in brackets; text whose host and port cannot be told apart is left so.
  *
  * @internal
  */
 export const canonicalAddress = (address: string, scheme: "http" | "https"): string => {
-  const parts = split(address)
-  if (parts === undefined || !numeric.test(parts.port)) return address
-  const host = parts.host.toLowerCase()
+  const lower = address.toLowerCase()
+  const parts = split(lower)
+  if (parts === undefined) return lower
   const port = parts.port === "" ? defaultPorts[scheme] : parts.port
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`
+  return `${parts.host.includes(":") ? `[${parts.host}]` : parts.host}:${port}`
 }
 
 /**
