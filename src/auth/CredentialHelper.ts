@@ -14,11 +14,13 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { inAnyCase, parseJson } from "../model/internal/json.ts"
 import { sanitizeText, sanitizeUrl } from "../model/internal/sanitize.ts"
 import { KeychainError } from "../model/RegistryError.ts"
 import * as Credentials from "./Credentials.ts"
@@ -155,16 +157,25 @@ const complaint = (run: Run, output: Output): string => {
   return `"${run.verb}" ended with exit code ${output.exitCode}${said}`
 }
 
-const Answer = Schema.parseJson(
-  Schema.Struct({ Username: Schema.optional(Schema.NullOr(Schema.String)), Secret: Schema.optional(Schema.NullOr(Schema.String)) })
-)
+const Answer = Schema.Struct({
+  Username: Schema.optional(Schema.NullOr(Schema.String)),
+  Secret: Schema.optional(Schema.NullOr(Schema.String))
+})
 
-const Listing = Schema.parseJson(Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.String })))
+const answerNames = inAnyCase(...Object.keys(Answer.fields))
+
+const Listing = Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.String }))
 
 // The error of a failed decoding quotes the answer, and with it the secret: only the fact is kept.
-const decode = <A, I>(schema: Schema.Schema<A, I>, run: Run, output: Output): Either.Either<A, KeychainError> =>
-  Either.mapLeft(Schema.decodeUnknownEither(schema)(output.text), () =>
-    failure(run, `answered "${run.verb}" with something else than its JSON`)
+const decode = <A, I>(
+  schema: Schema.Schema<A, I>,
+  run: Run,
+  output: Output,
+  names: (json: unknown) => unknown = identity
+): Either.Either<A, KeychainError> =>
+  parseJson(output.text).pipe(
+    Either.flatMap((json) => Schema.decodeUnknownEither(schema)(names(json))),
+    Either.mapLeft(() => failure(run, `answered "${run.verb}" with something else than its JSON`))
   )
 
 /** A user name of `<token>` marks the secret as an identity token. */
@@ -202,7 +213,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, CommandEx
     const ask = Effect.fnUntraced(function* (helper: string, server: string) {
       const run: Run = { helper, verb: "get", input: Redacted.make(server), server }
       const output = yield* runHelper(run)
-      if (output.exitCode === 0) return toCredentials(yield* decode(Answer, run, output))
+      if (output.exitCode === 0) return toCredentials(yield* decode(Answer, run, output, answerNames))
       return output.text.trim() === notFound ? Option.none() : yield* failure(run, complaint(run, output))
     })
 

@@ -16,6 +16,7 @@ import * as Random from "effect/Random"
 import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { inAnyCase, isJsonObject } from "../model/internal/json.ts"
 import { KeychainError } from "../model/RegistryError.ts"
 import * as Credentials from "./Credentials.ts"
 import * as AuthField from "./internal/authField.ts"
@@ -28,6 +29,10 @@ import { engineHostname, hostname } from "./internal/hostname.ts"
 const text = Schema.optional(Schema.NullOr(Schema.String))
 
 const AuthJson = Schema.Struct({ username: text, password: text, auth: text, identitytoken: text, registrytoken: text })
+
+const OpenAuthJson = Schema.Struct(AuthJson.fields, { key: Schema.String, value: Schema.Unknown })
+
+const entryNames = inAnyCase(...Object.keys(AuthJson.fields))
 
 /**
  * What the file says about one registry; absent means absent or empty. `auth` is base64 of `user:password`.
@@ -89,15 +94,16 @@ const AuthConfigFromSelf: Schema.Schema<AuthConfig> = Schema.Struct({
  *
  * @since 0.1.0
  */
-export const AuthConfig: Schema.Schema<AuthConfig, typeof AuthJson.Type | null> = Schema.transformOrFail(
-  Schema.NullOr(AuthJson),
+export const AuthConfig: Schema.Schema<AuthConfig, typeof OpenAuthJson.Type | null> = Schema.transformOrFail(
+  Schema.NullOr(OpenAuthJson),
   AuthConfigFromSelf,
   {
     strict: true,
     decode: (json, _, ast) =>
-      Either.mapLeft(
-        readAuth(json ?? {}, "loose"),
-        (reason) => new ParseResult.Type(ast, undefined, `unable to decode auth field: ${reason}`)
+      Schema.decodeUnknownEither(AuthJson)(entryNames(json ?? {})).pipe(
+        Either.mapLeft(() => "has an unexpected type of value"),
+        Either.flatMap((entry) => readAuth(entry, "loose")),
+        Either.mapLeft((reason) => new ParseResult.Type(ast, undefined, `unable to decode auth field: ${reason}`))
       ),
     encode: (auth) => Either.right(writeAuth(auth))
   }
@@ -149,7 +155,7 @@ const table = <A, I>(value: Schema.Schema<A, I>) => Schema.optional(Schema.NullO
  */
 export const Document = Schema.Struct(
   {
-    auths: table(Schema.NullOr(Schema.Struct(AuthJson.fields, { key: Schema.String, value: Schema.Unknown }))),
+    auths: table(Schema.NullOr(OpenAuthJson)),
     credHelpers: table(Schema.String),
     credsStore: Schema.optional(Schema.NullOr(Schema.String))
   },
@@ -201,9 +207,16 @@ const placeOf = (error: ParseResult.ParseError): string => {
   return place.length === 0 ? "is not a JSON object" : `has an unexpected type of value at ${JSON.stringify(place.map(String))}`
 }
 
+const fileNames = inAnyCase(...Object.keys(Document.fields))
+
+const asDockerReads = (json: unknown): unknown => {
+  const file = fileNames(json)
+  return isJsonObject(file) && isJsonObject(file["auths"]) ? { ...file, auths: Record.map(file["auths"], entryNames) } : file
+}
+
 /**
- * Reads the text of a credentials file; empty text is an empty file. One `auth` field that cannot be read fails the whole file, as it does
- * for docker. `source` names the file in the error.
+ * Reads the text of a credentials file; empty text is an empty file, and the case of the names it knows does not count. One `auth` field that
+ * cannot be read fails the whole file, as it does for docker. `source` names the file in the error.
  *
  * @since 0.1.0
  */
@@ -211,7 +224,7 @@ export const parse = (input: string, source = "config.json"): Either.Either<Dock
   input.trim() === ""
     ? Either.right(empty)
     : parseJson(input).pipe(
-        Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(Document)(json ?? {}), placeOf)),
+        Either.flatMap((json) => Either.mapLeft(Schema.decodeUnknownEither(Document)(asDockerReads(json ?? {})), placeOf)),
         Either.flatMap(fromDocument),
         Either.mapLeft((reason) => new KeychainError({ source, reason }))
       )

@@ -46,6 +46,14 @@ describe("CredentialHelper", () => {
       })
     )
 
+    it.effect("knows the names in an answer whatever their case, as docker does", () =>
+      Effect.gen(function* () {
+        const helper = yield* service(always(FakeHelpers.json({ serverURL: "h", username: "me", secret: "pass" })))
+        const found = yield* helper.get("x", "h")
+        assert.strictEqual(Option.getOrNull(Option.map(found, Credentials.identity)), Credentials.identity(Credentials.basic("me", "pass")))
+      })
+    )
+
     it.effect("knows the words for «not found», and an empty answer", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* (yield* service(always(FakeHelpers.notFound))).get("x", "h"), Option.none())

@@ -34,7 +34,7 @@ const reveal = (auth: DockerConfig.AuthConfig) => ({
 const parse = (input: unknown) => Either.getOrThrow(DockerConfig.parse(typeof input === "string" ? input : JSON.stringify(input)))
 
 const same = (actual: Option.Option<Credentials.Credentials>, expected: Credentials.Credentials) =>
-  assert.deepStrictEqual(Option.map(actual, Credentials.identity), Option.some(Credentials.identity(expected)))
+  assert.strictEqual(Option.getOrNull(Option.map(actual, Credentials.identity)), Credentials.identity(expected))
 
 describe("DockerConfig", () => {
   describe("vectors", () => {
@@ -159,6 +159,37 @@ describe("DockerConfig", () => {
         credHelpers: { "y.io": "pass" }
       })
       assert.deepStrictEqual(JSON.parse(DockerConfig.encode(parse(text))), JSON.parse(text))
+    })
+
+    it("knows names whatever their case, as docker does, and writes them as docker does", () => {
+      const config = parse({
+        Auths: { "x.io": { Auth: base64("u:p") }, "y.io": { identityToken: "idt" }, "Z.io": { USERNAME: "u", Password: "p" } },
+        CredHelpers: { "A.io": "pass" },
+        credsstore: "desktop"
+      })
+      same(DockerConfig.lookup(config, { registry: "x.io" }), Credentials.basic("u", "p"))
+      same(DockerConfig.lookup(config, { registry: "y.io" }), Credentials.identityToken("idt"))
+      same(DockerConfig.lookup(config, { registry: "z.io" }), Credentials.basic("u", "p"))
+      assert.deepStrictEqual([config.credHelpers, config.credsStore], [{ "A.io": "pass" }, "desktop"])
+      const written = JSON.parse(DockerConfig.encode(DockerConfig.set(config, { registry: "x.io" }, Credentials.basic("v", "w"))))
+      assert.deepStrictEqual(Object.keys(written), ["auths", "credHelpers", "credsStore"])
+      assert.deepStrictEqual(Object.keys(written.auths).sort(), ["Z.io", "x.io", "y.io"])
+    })
+
+    it("of a name in several cases takes the last that is not null", () => {
+      const twice = parse({ auths: { "x.io": { auth: base64("u:1"), Auth: base64("u:2"), AUTH: null } } })
+      same(DockerConfig.lookup(twice, { registry: "x.io" }), Credentials.basic("u", "2"))
+      const wrong = DockerConfig.parse('{"auths": {"x.io": {"Auth": 5}}}')
+      assert.strictEqual(Either.getOrThrow(Either.flip(wrong)).reason, 'has an unexpected type of value at ["auths","x.io","auth"]')
+    })
+
+    it("an entry on its own has names of any case, too", () => {
+      const read = Schema.decodeUnknownEither(DockerConfig.AuthConfig)
+      assert.deepStrictEqual(
+        Either.map(read({ Auth: base64("u:p"), registryToken: "rt" }), reveal),
+        Either.right({ username: "u", password: "p", auth: base64("u:p"), identityToken: "", registryToken: "rt" })
+      )
+      assert.isTrue(Either.isLeft(read({ Username: 5 })))
     })
 
     it("takes null for absent, at every place", () => {

@@ -7,6 +7,25 @@ export type JsonObject = { readonly [name: string]: unknown }
 /** @internal */
 export const isJsonObject = (value: unknown): value is JsonObject => Predicate.isRecord(value)
 
+/**
+ * Finds members whatever the case of their names, as Go does, in which docker and most registries are written. Of several spellings the last
+ * counts that is not null; what has none of the names, and what is no object, stays as it is.
+ *
+ * @internal
+ */
+export const inAnyCase = (...names: ReadonlyArray<string>): ((value: unknown) => unknown) => {
+  const known = new Map(names.map((name) => [name.toLowerCase(), name]))
+  return (value) => {
+    if (!isJsonObject(value)) return value
+    const members = new Map<string, unknown>()
+    for (const [key, member] of Object.entries(value)) {
+      const name = known.get(key.toLowerCase()) ?? key
+      if (member !== null || !members.has(name)) members.set(name, member)
+    }
+    return Object.fromEntries(members)
+  }
+}
+
 // A member called `__proto__` would become the prototype of whatever the object is copied into.
 const withoutPrototypes = (key: string, value: unknown) => (key === "__proto__" ? undefined : value)
 
