@@ -156,7 +156,7 @@ const table = <A, I>(value: Schema.Schema<A, I>) => Schema.optional(Schema.NullO
 export const Document = Schema.Struct(
   {
     auths: table(Schema.NullOr(OpenAuthJson)),
-    credHelpers: table(Schema.String),
+    credHelpers: table(Schema.NullOr(Schema.String)),
     credsStore: Schema.optional(Schema.NullOr(Schema.String))
   },
   { key: Schema.String, value: Schema.Unknown }
@@ -187,7 +187,7 @@ const fromDocument = (document: Document): Either.Either<DockerConfig, string> =
     ),
     (auths) => ({
       auths,
-      credHelpers: document.credHelpers ?? {},
+      credHelpers: Record.map(document.credHelpers ?? {}, (helper) => helper ?? ""),
       credsStore: document.credsStore ?? undefined,
       document: Redacted.make(document)
     })

@@ -201,8 +201,12 @@ describe("DockerConfig", () => {
         { auths: { "x.io": null } },
         { auths: { "x.io": { auth: null, username: null } } }
       ]) {
-        assert.deepStrictEqual(DockerConfig.lookup(parse(input), { registry: "x.io" }), Option.none())
+        assert.isTrue(Option.isNone(DockerConfig.lookup(parse(input), { registry: "x.io" })))
       }
+      // Like an empty name: no helper, whatever there is for the others.
+      const unhelped = parse({ credHelpers: { "x.io": null }, credsStore: "desktop" })
+      assert.isNull(Option.getOrNull(DockerConfig.helperFor(unhelped, "x.io")))
+      assert.strictEqual(Option.getOrNull(DockerConfig.helperFor(unhelped, "y.io")), "desktop")
     })
 
     it("says where the file is wrong and never what it holds", () => {
