@@ -6,6 +6,7 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import { inAnyCase } from "../model/internal/json.ts"
 
 /**
  * A token and how long it is good for. `issuedAt` and `expiresAt` are milliseconds since 1970 by our own clock; `scopes` are the scopes it
@@ -95,6 +96,8 @@ const issuedAtMillis = (value: unknown, now: number, lifetime: number): number =
 const grantedScopes = (value: unknown, asked: ReadonlyArray<string>): ReadonlyArray<string> =>
   typeof value === "string" && value.trim() !== "" ? value.trim().split(/\s+/) : asked
 
+const namesOf = inAnyCase("access_token", "token", "expires_in", "issued_at", "refresh_token", "scope")
+
 /**
  * Reads the answer of a token service. `access_token` wins over `token`; `expires_in` is seconds, 60 when absent and 60 at least. `now` is
  * milliseconds since 1970 and `scopes` what was asked for, which the answer may correct. On the left the reason, which never repeats the
@@ -108,7 +111,7 @@ export const decode = (
 ): Either.Either<AccessToken, string> => {
   let json: unknown
   try {
-    json = JSON.parse(body)
+    json = namesOf(JSON.parse(body))
   } catch {
     return Either.left("the answer is not JSON")
   }

@@ -92,6 +92,12 @@ describe("decode", () => {
     expect(Redacted.value(decode({ token: "a", access_token: "b" }).value)).toBe("b")
     expect(Redacted.value(decode({ token: "a", access_token: "" }).value)).toBe("a")
   })
+  it("knows names whatever their case", () => {
+    const token = decode({ Token: "a", Expires_In: 300, REFRESH_TOKEN: "r" })
+    expect([token.value, token.refreshToken].map((_) => _ && Redacted.value(_))).toEqual(["a", "r"])
+    expect(token.expiresAt).toBe(300_000)
+    expect(Redacted.value(decode({ token: "a", Access_Token: "b", access_token: null }).value)).toBe("b")
+  })
   it("keeps the refresh token and the granted scopes", () => {
     const token = decode({ token: "a", refresh_token: "r", scope: "repository:a/b:pull  repository:c:pull" })
     expect(token.refreshToken && Redacted.value(token.refreshToken)).toBe("r")
