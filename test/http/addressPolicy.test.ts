@@ -183,6 +183,21 @@ describe("addressPolicy", () => {
     })
   )
 
+  it("takes no foreign URL that parsers read in different ways", () => {
+    for (const url of [
+      "https://cdn.test/a\nb",
+      "https://c\tdn.test/a",
+      "https://cdn.test/\u0000",
+      "https://cdn.test\\@evil.test/a",
+      "https:///a"
+    ]) {
+      assert.strictEqual(AddressPolicy.foreignRefusal(url, false), "not an absolute URL", JSON.stringify(url))
+    }
+    for (const url of ["https://cdn.test", "https://cdn.test?a", "https://u:p@cdn.test:8443/a\\b#c", "HTTPS://cdn.test/ä b"]) {
+      assert.isUndefined(AddressPolicy.foreignRefusal(url, false), url)
+    }
+  })
+
   it("never throws", () =>
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.ipV4(), fc.ipV6(), fc.stringOf(fc.constantFrom(..."0123456789abcdef:.[]%"))), (host) => {

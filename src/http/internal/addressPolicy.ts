@@ -180,6 +180,12 @@ export const check = (from: URL, to: URL, options: CheckOptions): Effect.Effect<
   )
 }
 
+const absolute = /^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]+(?:[/?#]|$)/i
+
+// URL parsers leave some of them out, so that the URL looks like another.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const control = /[\u0000-\u001f\u007f]/
+
 /**
  * Why a URL that a manifest names for a foreign layer may not be fetched: https only (http when the registry itself is plain http), and
  * never an internal address.
@@ -187,7 +193,7 @@ export const check = (from: URL, to: URL, options: CheckOptions): Effect.Effect<
  * @internal
  */
 export const foreignRefusal = (url: string, plainHttp: boolean): string | undefined => {
-  const to = /^[a-z][a-z0-9+.-]*:\/\/[^/\\?#]/i.test(url) ? Origin.parse(url) : undefined
+  const to = absolute.test(url) && !control.test(url) ? Origin.parse(url) : undefined
   if (to === undefined) return "not an absolute URL"
   if (to.protocol !== "https:" && !(plainHttp && to.protocol === "http:")) return `scheme ${to.protocol.slice(0, -1)} is not allowed`
   const reach = reachOf(to.hostname)
