@@ -103,6 +103,19 @@ describe("location", () => {
     assert.strictEqual(Location.withDigest("https://r.test/u?mydigest=1&digest=2&b#x", "d"), "https://r.test/u?mydigest=1&b&digest=d")
   })
 
+  it("takes the first question mark only for the start of the query", () => {
+    const add = (query: string) => Location.withDigest(`https://r.test/u?${query}`, "d")
+    assert.strictEqual(add("back=https://a.test/?digest=1&b=2"), "https://r.test/u?back=https://a.test/?digest=1&b=2&digest=d")
+    assert.strictEqual(add("a=b?"), "https://r.test/u?a=b?&digest=d")
+    assert.strictEqual(add("?"), "https://r.test/u??&digest=d")
+    assert.strictEqual(Location.withDigest("https://r.test/u#?digest=1", "d"), "https://r.test/u?digest=d")
+  })
+
+  it("leaves no other digest, not even one without a value", () => {
+    assert.strictEqual(Location.withDigest("https://r.test/u?digest&a&digest=1&digest", "d"), "https://r.test/u?a&digest=d")
+    assert.strictEqual(Location.withDigest("https://r.test/u?digests&digest2=1", "d"), "https://r.test/u?digests&digest2=1&digest=d")
+  })
+
   it("keeps a signed URL byte for byte", () => {
     const signed = "https://Storage.test:443/u?X-Sig=a%2Bb%20c~d+e&_state=%7b%7D'"
     assert.deepStrictEqual(Location.resolve(` ${signed} `, "https://r.test/v2/"), Either.right(signed))

@@ -42,8 +42,9 @@ export const resolve = (location: string, requestUrl: string): Either.Either<str
  * @internal
  */
 export const withDigest = (url: string, digest: string): string => {
-  const hash = url.indexOf("#")
-  const bare = (hash === -1 ? url : url.slice(0, hash)).replace(/(?<=[?&])digest=[^&]*(?:&|$)/g, "")
-  const joint = !bare.includes("?") ? "?" : /[?&]$/.test(bare) ? "" : "&"
-  return `${bare}${joint}digest=${encodeURIComponent(digest)}`
+  const [path = "", ...rest] = withoutFragment(url).split("?")
+  // Another question mark is part of the query.
+  const query = rest.join("?").replace(/(?<=^|&)digest(?:=[^&]*)?(?:&|$)/g, "")
+  const joint = query === "" || query.endsWith("&") ? "" : "&"
+  return `${path}?${query}${joint}digest=${encodeURIComponent(digest)}`
 }
