@@ -91,17 +91,17 @@ export const format = (scope: TokenScope): string =>
 const resource = (scope: TokenScope) => `${scope.type}:${scope.name}`
 
 const grouped = (scopes: ReadonlyArray<string>): ReadonlyArray<TokenScope> => {
-  const byResource = new Map<string, TokenScope>()
+  const found = new Map<string, TokenScope>()
   for (const scope of scopes.flatMap(parse)) {
-    const held = byResource.get(resource(scope))
-    byResource.set(
+    const held = found.get(resource(scope))
+    found.set(
       resource(scope),
       held === undefined
         ? { ...scope, actions: [...new Set(scope.actions)] }
         : { ...held, actions: [...new Set([...held.actions, ...scope.actions])] }
     )
   }
-  return [...byResource.values()]
+  return [...found.values()]
 }
 
 /**
@@ -111,9 +111,10 @@ const grouped = (scopes: ReadonlyArray<string>): ReadonlyArray<TokenScope> => {
  * @since 0.1.0
  */
 export const merge = (held: ReadonlyArray<string>, added: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const wanted = added.flatMap(parse).map(format)
-  const missing = wanted.filter((scope) => !covers(held, [scope]))
-  return grouped([...missing, ...held]).map(format)
+  const known = byResource(held)
+  // Who asks for an action by its name was not content with `*`.
+  const missing = added.flatMap(parse).filter((scope) => !names(known.get(resource(scope)), scope))
+  return grouped([...missing.map(format), ...held]).map(format)
 }
 
 /** The same set of scopes in one fixed spelling, for comparing and for cache keys: sorted, joined per resource. @since 0.1.0 */
@@ -122,11 +123,16 @@ export const normalize = (scopes: ReadonlyArray<string>): ReadonlyArray<string> 
     .map((scope) => format({ ...scope, actions: [...scope.actions].sort() }))
     .sort()
 
-const allows = (held: TokenScope | undefined, needed: TokenScope): boolean =>
-  held !== undefined && (held.actions.includes("*") || needed.actions.every((action) => held.actions.includes(action)))
+const byResource = (scopes: ReadonlyArray<string>): ReadonlyMap<string, TokenScope> =>
+  new Map(grouped(scopes).map((scope) => [resource(scope), scope]))
+
+const names = (held: TokenScope | undefined, needed: TokenScope): boolean =>
+  held !== undefined && needed.actions.every((action) => held.actions.includes(action))
+
+const allows = (held: TokenScope | undefined, needed: TokenScope): boolean => held?.actions.includes("*") === true || names(held, needed)
 
 /** Whether a token with the scopes `held` may do everything that `needed` names. `*` stands for every action. @since 0.1.0 */
 export const covers = (held: ReadonlyArray<string>, needed: ReadonlyArray<string>): boolean => {
-  const byResource = new Map(grouped(held).map((scope) => [resource(scope), scope]))
-  return grouped(needed).every((scope) => allows(byResource.get(resource(scope)), scope))
+  const known = byResource(held)
+  return grouped(needed).every((scope) => allows(known.get(resource(scope)), scope))
 }

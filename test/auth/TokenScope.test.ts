@@ -81,13 +81,15 @@ describe("text", () => {
   })
 })
 
-const scope = fc
-  .record({
-    name: fc.constantFrom("a", "b", "c/d"),
-    actions: fc.uniqueArray(fc.constantFrom("pull", "push", "delete"), { minLength: 1 })
-  })
-  .map(({ name, actions }) => TokenScope.repository(name, actions))
-const scopes = fc.array(scope, { maxLength: 6 })
+const scopesOf = (...names: ReadonlyArray<string>) =>
+  fc.array(
+    fc
+      .record({ name: fc.constantFrom("a", "b", "c/d"), actions: fc.uniqueArray(fc.constantFrom(...names), { minLength: 1 }) })
+      .map(({ name, actions }) => TokenScope.repository(name, actions)),
+    { maxLength: 6 }
+  )
+const scopes = scopesOf("pull", "push", "delete")
+const starred = scopesOf("pull", "push", "delete", "*")
 
 describe("sets", () => {
   it("covers by action and by star, not by name", () => {
@@ -106,7 +108,11 @@ describe("sets", () => {
     expect(TokenScope.normalize(spelled)).toEqual(TokenScope.normalize(list))
     expect(TokenScope.normalize(TokenScope.normalize(list))).toEqual(TokenScope.normalize(list))
   })
-  it.prop("a merge covers both sides, no more, and no resource twice", [scopes, scopes], ([held, added]) => {
+  it("asks by name for what a star was not enough for", () => {
+    expect(TokenScope.merge(["registry:catalog:*"], ["registry:catalog:search"])).toEqual(["registry:catalog:search,*"])
+    expect(TokenScope.merge(["repository:a:*", "repository:b:pull"], ["repository:a:*"])).toEqual(["repository:a:*", "repository:b:pull"])
+  })
+  it.prop("a merge covers both sides, no more, and no resource twice", [starred, starred], ([held, added]) => {
     const merged = TokenScope.merge(held, added)
     expect(TokenScope.normalize(merged)).toEqual(TokenScope.normalize([...held, ...added]))
     expect(merged).toHaveLength(TokenScope.normalize(merged).length)
