@@ -31,7 +31,6 @@ const text = Schema.optional(Schema.NullOr(Schema.String))
 const AuthJson = Schema.Struct({ username: text, password: text, auth: text, identitytoken: text, registrytoken: text })
 
 const OpenAuthJson = Schema.Struct(AuthJson.fields, { key: Schema.String, value: Schema.Unknown })
-
 const entryNames = inAnyCase(...Object.keys(AuthJson.fields))
 
 /**
@@ -207,10 +206,8 @@ const placeOf = (error: ParseResult.ParseError): string => {
   return place.length === 0 ? "is not a JSON object" : `has an unexpected type of value at ${JSON.stringify(place.map(String))}`
 }
 
-const fileNames = inAnyCase(...Object.keys(Document.fields))
-
 const asDockerReads = (json: unknown): unknown => {
-  const file = fileNames(json)
+  const file = inAnyCase(...Object.keys(Document.fields))(json)
   return isJsonObject(file) && isJsonObject(file["auths"]) ? { ...file, auths: Record.map(file["auths"], entryNames) } : file
 }
 
@@ -371,12 +368,7 @@ export const helperFor = (config: DockerConfig, registry: string): Option.Option
   return helper === undefined || helper === "" ? Option.none() : Option.some(helper)
 }
 
-/**
- * The hostname a key stands for, as docker's command line reads keys: a URL is parsed, and what stands behind its `://` counts when it cannot
- * be; other text is cut at the first slash.
- *
- * @since 0.1.0
- */
+/** The hostname a key stands for, as docker's command line reads keys: a URL is parsed, other text cut at the first slash. @since 0.1.0 */
 export const convertToHostname: (key: string) => string = hostname
 
 /** An index of the container engine: `official` is Docker Hub. @since 0.1.0 */
