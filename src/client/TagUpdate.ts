@@ -67,7 +67,8 @@ const look = Effect.fnUntraced(function* (
     method,
     path: manifestPath(place, tag),
     headers: acceptHeader(undefined),
-    scopes: [TokenScope.push(place.repository.name)]
+    scopes: [TokenScope.push(place.repository.name)],
+    wholeBytes: method === "GET" ? manifestLimitBytes : undefined
   })
   if (response.status === 404) return { digest: Option.none(), etag: undefined }
   if (response.status !== 200) return yield* response.fail(manifestTags)

@@ -121,6 +121,8 @@ const questions: typeof operations = {
 const failures: Readonly<Record<string, Fault.Fault>> = {
   "the connection breaks": Fault.reset,
   "the answer is lost": Fault.loseResponse,
+  "the answer breaks off": Fault.cutResponseAt(1),
+  "the answer stands still": Fault.stallResponseAt(1),
   "503": Fault.respond(503),
   "429 with Retry-After": Fault.tooManyRequests(2)
 }

@@ -71,7 +71,8 @@ export const read = (place: Place, subject: Digest.Digest, access: Access): Effe
         path: manifestPath(place, Reference.referrersTag(subject)),
         headers: acceptHeader(undefined),
         scopes: access.scopes,
-        read
+        read,
+        wholeBytes: manifestLimitBytes
       })
       const current = indexIn(place, response)
       return yield* response.mirror ? Effect.catchAll(current, () => Effect.zipRight(response.passOver, from(undefined))) : current

@@ -83,7 +83,8 @@ const ask = <Tag extends ResponseErrorTag>(
     path,
     headers: { accept: "application/json" },
     scopes,
-    read
+    read,
+    wholeBytes: listLimitBytes
   })
 
 const pageIn = <Tag extends ResponseErrorTag>(response: RegistryTransport.TransportResponse, list: List<Tag>, cursor: Pagination.Cursor) =>

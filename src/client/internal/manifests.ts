@@ -40,6 +40,7 @@ interface AskOptions extends ResolveOptions {
   readonly noMirrors?: boolean | undefined
   /** The answer is wanted only if it is another than this stands for. */
   readonly unless?: string | undefined
+  readonly wholeBytes?: number | undefined
 }
 
 const ask = (place: Place, method: "GET" | "HEAD", reference: Reference.Reference, options: AskOptions): Answer =>
@@ -49,7 +50,8 @@ const ask = (place: Place, method: "GET" | "HEAD", reference: Reference.Referenc
     path: manifestPath(place, reference.identifier),
     headers: { ...acceptHeader(options.accept), ...(options.unless === undefined ? {} : { "if-none-match": options.unless }) },
     scopes: [TokenScope.pull(place.repository.name)],
-    read: options.noMirrors === true ? undefined : reference.digest === undefined ? "resolve" : "pull"
+    read: options.noMirrors === true ? undefined : reference.digest === undefined ? "resolve" : "pull",
+    wholeBytes: options.wholeBytes
   })
 
 // --- what a HEAD tells ---
@@ -108,9 +110,9 @@ const read = Effect.fnUntraced(function* (
   place: Place,
   response: RegistryTransport.TransportResponse,
   reference: Reference.Reference,
-  options: GetManifestOptions
+  limitBytes: number
 ) {
-  const bytes = yield* response.bytes(options.maxBytes ?? manifestLimitBytes)
+  const bytes = yield* response.bytes(limitBytes)
   const { headers } = response
   return yield* reference.digest === undefined
     ? ManifestDigest.readTagged(bytes, headers, originOf(place))
@@ -154,17 +156,18 @@ const fetch = (
   reference: Reference.Reference,
   options: GetManifestOptions
 ): Effect.Effect<Manifest.Manifest, GetManifestError> => {
+  const { maxBytes: wholeBytes = manifestLimitBytes } = options
   const from = (mirrors: number, known: Manifest.Manifest | undefined): Effect.Effect<Manifest.Manifest, GetManifestError> =>
     Effect.gen(function* () {
       const unless = conditionOf(known, reference, options)
-      const response = yield* ask(place, "GET", reference, { ...options, noMirrors: mirrors === 0, unless })
+      const response = yield* ask(place, "GET", reference, { ...options, noMirrors: mirrors === 0, unless, wholeBytes })
       if (response.status === 304 && known !== undefined && unless !== undefined) {
         yield* response.discard
         return isStill(known, response.headers) ? Effect.succeed(known) : from(mirrors, undefined)
       }
       if (response.status !== 200) return yield* response.fail(manifestTags)
       const etag = strongEtag(response)
-      const reading = Effect.map(read(place, response, reference, options), (manifest) => {
+      const reading = Effect.map(read(place, response, reference, wholeBytes), (manifest) => {
         const same = known?.digest === manifest.digest && known.mediaType === manifest.mediaType ? known : manifest
         if (etag !== undefined) etags.set(same, etag)
         return same

@@ -100,7 +100,7 @@ export const referrers = (
     // A mirror that answers with something else is passed over, and the registry has its say.
     const from = (read: "referrers" | undefined): Effect.Effect<Page | undefined, ListReferrersError, Scope.Scope> =>
       Effect.gen(function* () {
-        const answer = yield* ReferrersApi.ask(place, cursor, referrersTags, { ...access(place), read })
+        const answer = yield* ReferrersApi.ask(place, cursor, referrersTags, { ...access(place), read, wholeBytes: listLimitBytes })
         if (first) yield* ReferrersApi.learn(place, state, answer)
         const { response } = answer
         const page: Effect.Effect<Page, ListReferrersError> =
@@ -143,7 +143,7 @@ export const names = (
   const start = Pagination.Cursor.make(ReferrersApi.referrersPath(place, subject))
 
   const fetch = Effect.fnUntraced(function* (cursor: Pagination.Cursor = start): Effect.fn.Return<Page, PutManifestError, Scope.Scope> {
-    const answer = yield* ReferrersApi.ask(place, cursor, manifestTags, { scopes })
+    const answer = yield* ReferrersApi.ask(place, cursor, manifestTags, { scopes, wholeBytes: listLimitBytes })
     if (answer._tag === "Page") return yield* readPage(place, answer.response, cursor, undefined)
     if (cursor === start) yield* ReferrersApi.learn(place, state, answer)
     return { items: [] }

@@ -35,7 +35,7 @@ export const ask = <const Tag extends ResponseErrorTag>(
   place: Request.Place,
   path: string,
   tags: ReadonlyArray<Tag>,
-  options: Pick<Request.Request, "scopes" | "read">
+  options: Pick<Request.Request, "scopes" | "read" | "wholeBytes">
 ): Effect.Effect<Answer<Tag>, RegistryTransport.TransportFailure | ResponseError<Tag> | UnknownRegistryError, Scope.Scope> =>
   Effect.gen(function* () {
     const headers = { accept: MediaType.ociImageIndex }

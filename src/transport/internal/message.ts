@@ -8,8 +8,17 @@ import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Challenge from "../../auth/Challenge.ts"
+import type { Restore } from "../../http/internal/exchange.ts"
 import type { Reply, WireRequest, WireResponse } from "../../http/internal/Wire.ts"
-import type { Endpoint, RequestContext, ResponseError, ResponseErrorTag, UnknownRegistryError } from "../../model/RegistryError.ts"
+import type {
+  Endpoint,
+  LimitExceeded,
+  RequestContext,
+  ResponseError,
+  ResponseErrorTag,
+  TransportError,
+  UnknownRegistryError
+} from "../../model/RegistryError.ts"
 import * as RegistryError from "../../model/RegistryError.ts"
 import type { MirrorCapability } from "../RegistryHosts.ts"
 
@@ -24,6 +33,8 @@ import type { MirrorCapability } from "../RegistryHosts.ts"
  *   that would lead to another attempt is given to the caller
  * - `retry`: whether failures are retried by the policy, true unless said otherwise
  * - `priority`: `bulk` lets small requests overtake
+ * - `wholeBytes`: the body of a 200 from the registry itself comes with the answer, at most so long: one that breaks off counts as an answer
+ *   that did not come, and the policy says whether the request is retried
  *
  * @since 0.1.0
  */
@@ -41,6 +52,7 @@ export interface TransportRequest {
   readonly replayable?: boolean | undefined
   readonly retry?: boolean | undefined
   readonly priority?: "small" | "bulk" | undefined
+  readonly wholeBytes?: number | undefined
 }
 
 /**
@@ -141,17 +153,41 @@ export const answer = ({ response, context, authorizations, doubtful = false, re
 export const settle = ({ settle }: Reply, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   settle?.(Exit.failCause(cause)) ?? Effect.void
 
+/** The same answer with its body in memory, so that nothing is left to settle. */
+const inMemory = (response: WireResponse, body: Uint8Array, bytes: WireResponse["bytes"] = () => Effect.succeed(body)): Reply => ({
+  ...response,
+  body: body.byteLength === 0 ? Stream.empty : Stream.make(body),
+  bytes,
+  text: (limitBytes) => Effect.map(bytes(limitBytes), (body) => new TextDecoder().decode(body)),
+  discard: Effect.void,
+  settle: undefined,
+  keepTo: (pace) => pace.leave()
+})
+
 /** The same answer with its body in memory, if that is small, so that the connection can go. @internal */
 export const buffered = (response: WireResponse): Effect.Effect<Reply> =>
   Effect.map(
     Effect.orElseSucceed(response.bytes(errorBodyLimitBytes), () => new Uint8Array(0)),
-    (body) => ({
-      ...response,
-      body: body.byteLength === 0 ? Stream.empty : Stream.make(body),
-      bytes: () => Effect.succeed(body),
-      text: () => Effect.succeed(new TextDecoder().decode(body)),
-      discard: Effect.void,
-      settle: undefined,
-      keepTo: (pace) => pace.leave()
-    })
+    (body) => inMemory(response, body)
   )
+
+/** The answer with its body, if that was wanted. To be run uninterruptibly: `restore` is for the wait. @internal */
+export const withBody = (
+  heard: Heard,
+  wholeBytes: number | undefined,
+  restore: Restore
+): Effect.Effect<Heard, TransportError | LimitExceeded> => {
+  const { context, response } = heard
+  if (wholeBytes === undefined || response.status !== 200) return Effect.succeed(heard)
+  const { operation, registry, repository } = context
+  return Effect.map(
+    Effect.onError(restore(response.bytes(wholeBytes)), (cause) => settle(response, cause)),
+    (body) => {
+      const bytes = (limit: number) =>
+        body.byteLength <= limit
+          ? Effect.succeed(body)
+          : Effect.fail(new RegistryError.LimitExceeded({ registry, repository, operation, what: "response body", limit }))
+      return { ...heard, response: inMemory(response, body, bytes) }
+    }
+  )
+}

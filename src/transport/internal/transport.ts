@@ -19,7 +19,7 @@ import { attempt } from "./attempt.ts"
 import { attempts } from "./attempts.ts"
 import * as Endpoint from "./endpoint.ts"
 import * as HostGate from "./hostGate.ts"
-import { answer, type Heard, secretsOf, type TransportRequest, type TransportResponse } from "./message.ts"
+import { answer, type Heard, secretsOf, type TransportRequest, type TransportResponse, withBody } from "./message.ts"
 import * as Mirrors from "./mirrors.ts"
 import * as Notices from "./notices.ts"
 import * as RawClient from "./rawClient.ts"
@@ -136,6 +136,8 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   const executeAt = (at: Endpoint.Endpoint, request: TransportRequest, scope: Scope.Scope): Effect.Effect<TransportResponse, AuthFailure> =>
     Effect.uninterruptibleMask((restore) => {
       const listen = listenAt(at)
+      // A mirror is not asked again: whoever reads what it sent passes it over.
+      const wholeBytes = at.mirror === undefined ? request.wholeBytes : undefined
       const ask = (connection: Endpoint.Connection) => {
         const heard = attempts(
           {
@@ -145,7 +147,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
             mayRepeat: request.retry !== false && request.replayable !== false,
             listen
           },
-          () => attempt(wire, at, connection, request, restore),
+          () => Effect.flatMap(attempt(wire, at, connection, request, restore), (heard) => withBody(heard, wholeBytes, restore)),
           restore
         )
         return Effect.flatMap(heard, (heard) => keep(scope, heard.response, answer(heard, at.mirror !== undefined)))
