@@ -19,7 +19,7 @@ import type * as Reference from "../model/Reference.ts"
 import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import { type GetManifestError, manifestTags, type PutManifestError, putManifestTags } from "./internal/errors.ts"
 import * as ManifestDigest from "./internal/manifestDigest.ts"
-import { manifestLimitBytes } from "./internal/manifests.ts"
+import { manifestLimitBytes, refusesHead } from "./internal/manifests.ts"
 import { acceptHeader, manifestPath, originOf, type Place, precondition, send, strongEtag } from "./internal/repositoryRequest.ts"
 
 /** The tag stands for something else than was expected, and was left alone. `absent`: for nothing. @since 0.1.0 */
@@ -71,6 +71,7 @@ const look = Effect.fnUntraced(function* (
     wholeBytes: method === "GET" ? manifestLimitBytes : undefined
   })
   if (response.status === 404) return { digest: Option.none(), etag: undefined }
+  if (method === "HEAD" && refusesHead.has(response.status)) return yield* look(place, tag, "GET")
   if (response.status !== 200) return yield* response.fail(manifestTags)
   const etag = strongEtag(response)
   const announced = ManifestDigest.announced(response.headers)

@@ -109,4 +109,14 @@ describe("TagUpdate", () => {
       expect(Digest.isDigest(yield* stands)).toBe(true)
     }).pipe(Effect.provide(Registries.layer({ hosts: { "registry.test": { adjustments: Quirks.nexus.adjustments } } })))
   )
+
+  for (const status of [400, 403, 405, 501]) {
+    it.effect(`a registry that answers ${status} to HEAD is read`, () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* seed
+        expect(yield* TagUpdate.ensure(repository, tag, two, { expected: one.digest })).toBe("set")
+        expect(yield* stands).toBe(two.digest)
+      }).pipe(Effect.provide(Registries.layer({ rules: [{ match: { method: "HEAD" }, fault: Fault.respond(status) }] })))
+    )
+  }
 })

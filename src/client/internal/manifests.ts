@@ -86,8 +86,8 @@ const described = Effect.fnUntraced(function* (
     : Option.some(Descriptor.make({ mediaType, digest, size }))
 })
 
-/** Answers to a HEAD after which a GET may still succeed, or at least tell more (field: registries that refuse the method or its token). */
-const refusesHead: ReadonlySet<number> = new Set([400, 403, 405, 501])
+/** Answers to a HEAD after which a GET may still succeed, or at least tell more (field: registries that refuse the method or its token). @internal */
+export const refusesHead: ReadonlySet<number> = new Set([400, 403, 405, 501])
 
 /** What the registry says without sending the manifest; none when a GET has to tell. @internal */
 export const describe = Effect.fnUntraced(function* (
