@@ -140,8 +140,12 @@ const provide = <E, R>(source: Source<E, R>, context: Context.Context<R>): Sourc
   return PullStream.provideContext(source, context)
 }
 
+/** A chunk has whole bytes. Content would never end in chunks of none, or end before it began: what is no length counts as not said. */
+const chunkBytesOf = ({ chunkBytes = 0 }: Pick<Options, "chunkBytes">, settings: HostSettings): number =>
+  chunkBytes >= 1 ? Math.floor(chunkBytes) : settings.chunkBytes
+
 const transferOptions = (transport: Transport, settings: HostSettings, options: Options): Transfer.Options => ({
-  chunkBytes: options.chunkBytes ?? settings.chunkBytes,
+  chunkBytes: chunkBytesOf(options, settings),
   maxResumes: options.maxResumes ?? transport.retryPolicy.maxResumes,
   policy: transport.retryPolicy,
   onSession: options.onSession

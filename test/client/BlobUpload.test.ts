@@ -723,6 +723,22 @@ describe("BlobUpload", () => {
       }).pipe(Effect.provide(Registries.layer()))
     )
 
+    it.effect("chunks of a length that no chunk can have lose nothing", () =>
+      Effect.gen(function* () {
+        for (const chunkBytes of [0, -1, 0.5, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+          const registry = yield* MemoryRegistry.MemoryRegistry
+          yield* registry.reset
+          const little = bytesOf(10)
+          expect((yield* putStream(onceOnly(little), { chunkBytes })).descriptor).toEqual(descriptorOf(little))
+          expect(yield* Uploads.holds(little)).toBe(true)
+          yield* registry.reset
+          expect((yield* put(little, { once: onceOnly(little) }, { chunkBytes })).sentBytes).toBe(10)
+          yield* registry.reset
+          expect((yield* put(little, little, { plan: "chunked", chunkBytes })).sentBytes).toBe(10)
+        }
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
     it.effect("with another algorithm", () =>
       Effect.gen(function* () {
         const result = yield* putStream(onceOnly(content), { algorithm: "sha512" })
