@@ -19,6 +19,7 @@ import * as Tracer from "effect/Tracer"
 import { NameResolver } from "../../src/http/internal/addressPolicy.ts"
 import * as Wire from "../../src/http/internal/Wire.ts"
 import { turn } from "../support/Eventually.ts"
+import { withSetBack } from "../support/SetBack.ts"
 
 interface Hit {
   readonly request: HttpClientRequest.HttpClientRequest
@@ -236,6 +237,25 @@ describe("Wire", () => {
         assert.deepInclude(yield* Fiber.join(fiber), { reason: "timeout" })
       }).pipe(Effect.scoped)
     )
+
+    for (const [name, hours] of [
+      ["back", 3],
+      ["forward", -3]
+    ] as const) {
+      it.scoped(`hold whatever the time of day: the clock is set ${name}`, () =>
+        withSetBack((setBack) =>
+          Effect.gen(function* () {
+            const fiber = yield* Effect.fork(Effect.flip(Wire.make(memory(() => Effect.never).client).send(request())))
+            yield* TestClock.adjust("1 seconds")
+            yield* setBack(hours)
+            yield* TestClock.adjust("88 seconds")
+            assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
+            yield* TestClock.adjust("1 seconds")
+            assert.deepInclude(yield* Fiber.join(fiber), { reason: "timeout" })
+          })
+        )
+      )
+    }
 
     it.effect("do not count while the upload moves, nor while its source is slow", () =>
       Effect.gen(function* () {

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
 import * as HostGate from "../../src/transport/internal/hostGate.ts"
+import { withSetBack } from "../support/SetBack.ts"
 import * as Steps from "../support/Steps.ts"
 
 /** Holds a place for some time. */
@@ -131,19 +132,48 @@ describe("hostGate", () => {
       yield* Fiber.interruptAll(waiting)
       yield* Effect.replicateEffect(Effect.fork(start), 3)
       yield* TestClock.adjust("1 seconds")
-      yield* gate.pauseUntil(60_000)
+      yield* gate.pauseFor(58_500)
       yield* TestClock.adjust("100 seconds")
       expect(starts).toEqual([0, 1000, 60_000, 61_000])
       expect(yield* gate.taken).toEqual(free)
     })
   )
 
+  it.effect("the clock of a test may stand between two milliseconds", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(153_992.06838500002)
+      const gate = HostGate.make({ concurrency: 1, requestsPerSecond: 1 })
+      yield* gate.pauseFor(1000)
+      const fiber = yield* Effect.fork(hold(gate, "read", 0))
+      yield* TestClock.adjust("1 seconds")
+      expect(fiber.unsafePoll()?._tag).toBe("Success")
+    })
+  )
+
+  it.effect("a clock that is set back delays nobody", () =>
+    withSetBack((setBack) =>
+      Effect.gen(function* () {
+        const gate = HostGate.make({ concurrency: 16, requestsPerSecond: 1 })
+        yield* hold(gate, "read", 0)
+        yield* setBack(3)
+        const next = yield* Effect.fork(hold(gate, "read", 0))
+        yield* TestClock.adjust("1 seconds")
+        expect(next.unsafePoll()?._tag).toBe("Success")
+        yield* gate.pauseFor(5000)
+        yield* setBack(3)
+        const paused = yield* Effect.fork(hold(gate, "read", 0))
+        yield* TestClock.adjust("5 seconds")
+        expect(paused.unsafePoll()?._tag).toBe("Success")
+      })
+    )
+  )
+
   it.effect("a pause holds everybody, and a longer one counts", () =>
     Effect.gen(function* () {
       const gate = HostGate.make({ concurrency: 10 })
-      yield* gate.pauseUntil(2000)
-      yield* gate.pauseUntil(5000)
-      yield* gate.pauseUntil(3000)
+      yield* gate.pauseFor(2000)
+      yield* gate.pauseFor(5000)
+      yield* gate.pauseFor(3000)
       const fiber = yield* Effect.fork(hold(gate, "read", 0))
       yield* TestClock.adjust("4999 millis")
       expect((yield* Fiber.poll(fiber))._tag).toBe("None")
@@ -157,7 +187,7 @@ describe("hostGate", () => {
       const gate = HostGate.make({ concurrency: 1 })
       const body = yield* gate.enter("read", "bulk")
       yield* body.moving(Effect.void)
-      yield* gate.pauseUntil(60_000)
+      yield* gate.pauseFor(60_000)
       const waiting = yield* Effect.fork(hold(gate, "read", 0))
       yield* TestClock.adjust("10 seconds")
       expect(yield* Effect.timeout(body.moving(Effect.succeed("next")), "1 second")).toBe("next")
@@ -175,7 +205,7 @@ describe("hostGate", () => {
       yield* TestClock.adjust("1 millis")
       const second = yield* Effect.fork(hold(gate, "read", 0))
       yield* TestClock.adjust("1 millis")
-      yield* gate.pauseUntil(30_000)
+      yield* gate.pauseFor(29_998)
       yield* TestClock.adjust("29 seconds")
       yield* Fiber.join(first)
       expect((yield* Fiber.poll(second))._tag).toBe("None")

@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Direct from "./direct.ts"
 import type * as Fork from "./fork.ts"
+import * as SteadyClock from "./steadyClock.ts"
 
 /** @internal */
 export interface Watchdog {
@@ -44,7 +45,7 @@ const makePost = (clock: Clock.Clock, shortestMillis: number, stop: (post: Post)
   let limit = shortestMillis
   let overdue: (() => void) | undefined
   const touch = () => {
-    since = clock.unsafeCurrentTimeMillis()
+    since = SteadyClock.unsafeMillis(clock)
   }
   const post: Post = {
     expect: (limitMillis, call) => {
@@ -78,7 +79,7 @@ const patrol = (clock: Clock.Clock): Patrol => {
   let nextRound = Number.POSITIVE_INFINITY
 
   const round: Effect.Effect<never> = Effect.suspend(() => {
-    const now = clock.unsafeCurrentTimeMillis()
+    const now = SteadyClock.unsafeMillis(clock)
     nextRound = Number.POSITIVE_INFINITY
     for (const post of [...posts]) nextRound = Math.min(nextRound, post.visit(now))
     // Without posts it is about to be interrupted.
@@ -100,7 +101,7 @@ const patrol = (clock: Clock.Clock): Patrol => {
     start: (fork, shortestMillis) => {
       const post = makePost(clock, shortestMillis, leave)
       posts.add(post)
-      if (timer === undefined || clock.unsafeCurrentTimeMillis() + shortestMillis < nextRound) {
+      if (timer === undefined || SteadyClock.unsafeMillis(clock) + shortestMillis < nextRound) {
         rest()
         timer = fork(round)
       }

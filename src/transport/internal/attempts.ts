@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -77,8 +76,6 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
     return Effect.as(restore(wait(hint.millis)), true)
   }
 
-  const pause = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => gate.pauseUntil(now + millis))
-
   const failed = (cause: Cause.Cause<E>): Effect.Effect<A, E> => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error === undefined || !isTransient(options, error)) return Effect.failCause(cause)
@@ -98,7 +95,7 @@ export const attempts = <A extends Heard, E extends AuthFailure>(
     const shared = direct && hint.millis > 0 && !hint.tooLong && policy.retriesStatus("GET", response.status)
     const last = !mayRepeat || hint.tooLong || !policy.retriesStatus(method, response.status)
     if (last && !shared && notice === undefined) return Effect.succeed(heard)
-    const noted = Effect.zipRight(notice ?? Effect.void, shared ? pause(hint.millis) : Effect.void)
+    const noted = Effect.zipRight(notice ?? Effect.void, shared ? gate.pauseFor(hint.millis) : Effect.void)
     const settled = Effect.onError(Effect.zipRight(noted, last ? Effect.succeed(heard) : kept(heard)), (cause) => settle(response, cause))
     if (last) return settled
     doubtful ||= response.status >= 500

@@ -1,8 +1,8 @@
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { Pace } from "../../http/internal/body.ts"
+import * as SteadyClock from "../../http/internal/steadyClock.ts"
 
 /**
  * The limits of one host, shared by all requests to it: how many are under way (reads and writes apart, so that a copy inside one
@@ -18,8 +18,8 @@ export interface HostGate {
   readonly enter: (lane: Lane, priority: Priority) => Effect.Effect<Pass>
   /** A place that is to be had without waiting. */
   readonly enterNow: (lane: Lane, priority: Priority) => Pass | undefined
-  /** Nothing starts before this time, in epoch milliseconds. */
-  readonly pauseUntil: (millis: number) => Effect.Effect<void>
+  /** Nothing starts for so long. */
+  readonly pauseFor: (millis: number) => Effect.Effect<void>
   /** Places taken now, for tests and metrics. */
   readonly taken: Effect.Effect<{ readonly read: number; readonly write: number }>
 }
@@ -169,7 +169,7 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
   let nextStart = 0
   let pausedUntil = 0
 
-  const pauseLeft = Effect.map(Clock.currentTimeMillis, (now) => {
+  const pauseLeft = Effect.map(SteadyClock.millis, (now) => {
     // One that is over costs the requests after it nothing.
     if (pausedUntil <= now) pausedUntil = 0
     return Math.max(0, pausedUntil - now)
@@ -180,7 +180,7 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
   )
 
   /** Takes the next start, or says how long it is till then. */
-  const startOrWait = Effect.map(Clock.currentTimeMillis, (now) => {
+  const startOrWait = Effect.map(SteadyClock.millis, (now) => {
     if (interval === 0) return 0
     if (now < nextStart) return nextStart - now
     nextStart = (now - nextStart > longestDelay ? now : nextStart) + interval
@@ -246,9 +246,9 @@ export const make = (limits: { readonly concurrency: number; readonly requestsPe
   return {
     enter,
     enterNow,
-    pauseUntil: (millis) =>
-      Effect.sync(() => {
-        pausedUntil = Math.max(pausedUntil, millis)
+    pauseFor: (millis) =>
+      Effect.map(SteadyClock.millis, (now) => {
+        pausedUntil = Math.max(pausedUntil, now + millis)
       }),
     taken: Effect.sync(() => ({ read: lanes.read.taken, write: lanes.write.taken }))
   }
