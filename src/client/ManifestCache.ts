@@ -86,7 +86,11 @@ export const make = (client: RegistryClient.Service, options: Options = {}): Reg
       ? Effect.succeed(undefined)
       : Effect.map(Clock.currentTimeMillis, (now) => {
           const answer = answers.get(name)
-          return answer !== undefined && now - answer.at < freshMillis ? answer.value : undefined
+          if (answer === undefined) return undefined
+          if (answer.at <= now) return now - answer.at < freshMillis ? answer.value : undefined
+          // The clock was set back since: nobody knows how old it is.
+          answers.delete(name)
+          return undefined
         })
 
   /** What was asked later is not replaced. */

@@ -18,6 +18,7 @@ import * as Reference from "../../src/model/Reference.ts"
 import { KeychainError } from "../../src/model/RegistryError.ts"
 import * as FakeHelpers from "../support/FakeHelpers.ts"
 import * as MemoryFiles from "../support/MemoryFiles.ts"
+import { withSetBack } from "../support/SetBack.ts"
 import * as Vectors from "../vectors/Vectors.ts"
 
 const canary = "s3cr3t-canary"
@@ -471,6 +472,21 @@ describe("Keychain", () => {
         assert.strictEqual((yield* keychain.resolve({ registry: "x.io" }))._tag, "RegistryToken")
         assert.strictEqual((yield* keychain.resolve({ registry: "public.ecr.aws" }))._tag, "Basic")
       })
+    )
+
+    it.effect("refreshing keeps nothing longer because the clock was set back", () =>
+      withSetBack((setBack) =>
+        Effect.gen(function* () {
+          let resolves = 0
+          const inner = Keychain.fromFunction(() => Effect.sync(() => Credentials.basic("u", String(++resolves))))
+          const keychain = Keychain.refreshing(inner, "1 minutes")
+          yield* keychain.resolve({ registry: "x.io" })
+          yield* setBack(3)
+          yield* TestClock.adjust("61 seconds")
+          yield* keychain.resolve({ registry: "x.io" })
+          assert.strictEqual(resolves, 2)
+        })
+      )
     )
 
     it.effect("refreshing asks once for all, per resource, and not again for what failed", () =>

@@ -16,6 +16,7 @@ import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import { eventually } from "../support/Eventually.ts"
 import * as Registries from "../support/Registries.ts"
+import { withSetBack } from "../support/SetBack.ts"
 
 const repository = Effect.runSync(Reference.parseRepository("registry.test/acme/app"))
 const tag = Either.getOrThrow(Reference.parseTag("stable"))
@@ -127,6 +128,23 @@ describe("ManifestCache", () => {
       expect(after.digest).toBe(other.manifest.digest)
       expect(yield* asked).toEqual(["HEAD 200", "GET 200", "HEAD 200", "HEAD 200"])
     }).pipe(Effect.provide(fresh("30 seconds")))
+  )
+
+  it.effect("a clock that is set back makes no answer hold longer", () =>
+    withSetBack((setBack) =>
+      Effect.gen(function* () {
+        const { client, move, other } = yield* seeded
+        yield* client.getManifest(tagged)
+        yield* client.resolve(tagged)
+        yield* move
+        yield* setBack(3)
+        yield* TestClock.adjust("31 seconds")
+        expect((yield* client.resolve(tagged)).digest).toBe(other.manifest.digest)
+        expect((yield* client.getManifest(tagged)).digest).toBe(other.manifest.digest)
+        yield* TestClock.adjust("3 hours")
+        expect((yield* client.resolve(tagged)).digest).toBe(other.manifest.digest)
+      })
+    ).pipe(Effect.provide(fresh("30 seconds")))
   )
 
   it.effect("without `freshFor` every question but that for content is asked", () =>

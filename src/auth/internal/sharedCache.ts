@@ -15,7 +15,7 @@ const capacity = 1024
 
 export const make = <A, E>(timeToLive: Duration.DurationInput): SharedCache<A, E> => {
   const timeToLiveMillis = Duration.toMillis(timeToLive)
-  const kept = Recent.make<{ readonly value: A; readonly expiresAt: number }>(capacity)
+  const kept = Recent.make<{ readonly value: A; readonly at: number }>(capacity)
   const flights = SingleFlight.make<A>()
   // Of any key: what was on its way meanwhile is got once more, which costs little and happens seldom.
   let invalidations = 0
@@ -25,7 +25,7 @@ export const make = <A, E>(timeToLive: Duration.DurationInput): SharedCache<A, E
       const before = invalidations
       return Effect.tap(acquire, (value) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
-          if (invalidations === before) kept.set(key, { value, expiresAt: now + timeToLiveMillis })
+          if (invalidations === before) kept.set(key, { value, at: now })
         })
       )
     })
@@ -34,7 +34,9 @@ export const make = <A, E>(timeToLive: Duration.DurationInput): SharedCache<A, E
     get: (key, acquire) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const known = kept.get(key)
-        return known !== undefined && now < known.expiresAt ? Effect.succeed(known.value) : flights.run(key, acquireAndKeep(key, acquire))
+        // Of what comes from the future, as the clock was set back since, nobody knows how old it is.
+        const holds = known !== undefined && known.at <= now && now - known.at < timeToLiveMillis
+        return holds ? Effect.succeed(known.value) : flights.run(key, acquireAndKeep(key, acquire))
       }),
     invalidate: (key) =>
       Effect.sync(() => {
