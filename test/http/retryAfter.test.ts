@@ -1,6 +1,9 @@
+import * as Headers from "@effect/platform/Headers"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
+import * as TestClock from "effect/TestClock"
 import * as RetryAfter from "../../src/http/internal/retryAfter.ts"
 
 const now = Date.parse("Sun, 06 Nov 1994 08:49:07 GMT")
@@ -26,6 +29,22 @@ describe("retryAfter", () => {
     assert.strictEqual(millis("999999999999"), Duration.toMillis(Duration.days(366)))
     assert.strictEqual(millis("Fri, 31 Dec 9999 23:59:59 GMT"), Duration.toMillis(Duration.days(366)))
   })
+
+  it.effect("goes by the server's clock where the server tells it", () =>
+    Effect.gen(function* () {
+      const wait = (headers: Readonly<Record<string, string>>) =>
+        Effect.map(RetryAfter.of(Headers.fromInput(headers)), (wait) => wait && Duration.toMillis(wait))
+      const date = "Sun, 06 Nov 1994 08:49:37 GMT"
+      yield* TestClock.setTime(now - 3_600_000)
+      assert.strictEqual(yield* wait({ "retry-after": date, date: "Sun, 06 Nov 1994 08:49:07 GMT" }), 30_000)
+      assert.strictEqual(yield* wait({ "retry-after": "5", date }), 5000)
+      assert.strictEqual(yield* wait({ "retry-after": date, date: "now" }), 3_630_000)
+      assert.isUndefined(yield* wait({ date }))
+      yield* TestClock.setTime(now + 3_600_000)
+      assert.strictEqual(yield* wait({ "retry-after": date, date: "Sun, 06 Nov 1994 08:49:07 GMT" }), 30_000)
+      assert.strictEqual(yield* wait({ "retry-after": date }), 0)
+    })
+  )
 
   it("ignores what is neither", () => {
     for (const bad of [undefined, "", "-1", "1.5", "soon", "Soon, 5", "Sun, 99 Foo 1994 08:49:37 GMT"]) assert.isUndefined(millis(bad), bad)

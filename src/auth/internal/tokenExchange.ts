@@ -151,7 +151,7 @@ const send = Effect.fnUntraced(function* (wire: Wire, options: ExchangeOptions, 
     status: response.status,
     // A refusal is one by its status, whatever becomes of its body.
     body: yield* isSuccess(response.status) ? body : Effect.orElseSucceed(body, () => ""),
-    retryAfter: RetryAfter.parse(response.headers["retry-after"], yield* Clock.currentTimeMillis)
+    retryAfter: yield* RetryAfter.of(response.headers)
   }
   return answer
 }, Effect.scoped)

@@ -28,8 +28,10 @@ export const parse = (value: string | undefined, nowMillis: number): Duration.Du
   return date === undefined ? undefined : Duration.min(Duration.millis(Math.max(0, date - nowMillis)), longest)
 }
 
-/** `Retry-After` of an answer that came just now. @internal */
+/** `Retry-After` of an answer that came just now. A date is one by the server's clock, and so is the `Date` of the answer. @internal */
 export const of = (headers: Headers.Headers): Effect.Effect<Duration.Duration | undefined> => {
   const value = headers["retry-after"]
-  return value === undefined ? Effect.succeed(undefined) : Effect.map(Clock.currentTimeMillis, (now) => parse(value, now))
+  if (value === undefined) return Effect.succeed(undefined)
+  const said = dateOf(headers["date"]?.trim() ?? "")
+  return Effect.map(Clock.currentTimeMillis, (now) => parse(value, said ?? now))
 }
