@@ -12,6 +12,7 @@ import * as Credentials from "../../src/auth/Credentials.ts"
 import * as Keychain from "../../src/auth/Keychain.ts"
 import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as Descriptor from "../../src/model/Descriptor.ts"
+import * as Digest from "../../src/model/Digest.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import * as Reference from "../../src/model/Reference.ts"
@@ -414,6 +415,31 @@ describe("RegistryClient", () => {
         assert.isTrue(status?._tag === "Ended" && Exit.isFailure(status.exit))
       }).pipe(Effect.provide(client()))
     )
+  })
+
+  describe("a registry whose HEAD does not tell of a blob", () => {
+    const silences = {
+      "405": Fault.respond(405),
+      "501": Fault.respond(501),
+      "no Content-Length": Fault.changeHeaders({ "content-length": undefined })
+    }
+    for (const [name, fault] of Object.entries(silences)) {
+      it.effect(`${name}: GET does, and the blob is not read`, () =>
+        Effect.gen(function* () {
+          const { client, layer, registry, repository } = yield* arranged
+          const faults = yield* FaultyHttp.FaultyHttp
+          yield* faults.setRules([{ match: { method: "HEAD" }, fault }])
+          const { value } = yield* spent(client.headBlob(repository, layer.digest))
+          assert.deepStrictEqual([value.digest, value.size], [layer.digest, layer.size])
+          assert.isTrue(yield* client.blobExists(repository, layer.digest))
+          const other = Digest.fromBytes(text("other"))
+          if (name !== "no Content-Length") assert.isFalse(yield* client.blobExists(repository, other))
+          assert.strictEqual((yield* Effect.flip(client.headBlob(repository, other)))._tag, "BlobUnknown")
+          const asked = (yield* registry.requests).filter(({ method }) => method === "GET").length
+          assert.strictEqual(asked, name === "no Content-Length" ? 1 : 4)
+        }).pipe(Effect.provide(client()))
+      )
+    }
   })
 
   describe("layerTest", () => {

@@ -35,14 +35,27 @@ export const prepare = (transport: Transport, { name, registry }: Reference.Repo
     ? Effect.void
     : Effect.ignore(transport.token({ registry, repository: name }, [TokenScope.pull(name)]))
 
-const head = (place: Place, digest: Digest.Digest, read: "pull" | undefined) =>
-  send(place, {
-    endpoint: "blob",
-    method: "HEAD",
-    path: blobPath(place, digest),
-    scopes: [TokenScope.pull(place.repository.name)],
-    read
-  })
+/** Whether the answer to a HEAD tells nothing that the one to a GET could not: the method is not known, or the length is missing. */
+const isSilent = (response: RegistryTransport.TransportResponse): boolean =>
+  response.status === 405 || response.status === 501 || (response.status === 200 && contentLength(response) === undefined)
+
+/** What the headers of the blob tell; where a HEAD does not tell them a GET does, of which the body is not read. A mirror is asked once. */
+const head = (
+  place: Place,
+  digest: Digest.Digest,
+  read: "pull" | undefined,
+  enough: (response: RegistryTransport.TransportResponse) => boolean
+) => {
+  const ask = (method: "HEAD" | "GET") =>
+    send(place, {
+      endpoint: "blob",
+      method,
+      path: blobPath(place, digest),
+      scopes: [TokenScope.pull(place.repository.name)],
+      read
+    })
+  return Effect.flatMap(ask("HEAD"), (response) => (enough(response) || response.mirror ? Effect.succeed(response) : ask("GET")))
+}
 
 const described = Effect.fnUntraced(function* (
   place: Place,
@@ -68,10 +81,13 @@ export const headBlob = (
 ): Effect.Effect<Descriptor.Descriptor, HeadBlobError> => {
   const place: Place = { transport, repository, operation: "headBlob" }
   const from = (read: "pull" | undefined): Effect.Effect<Descriptor.Descriptor, HeadBlobError, Scope.Scope> =>
-    Effect.flatMap(head(place, digest, read), (response) => {
-      const told = described(place, response, digest)
-      return response.mirror ? Effect.catchAll(told, () => Effect.zipRight(response.passOver, from(undefined))) : told
-    })
+    Effect.flatMap(
+      head(place, digest, read, (response) => !isSilent(response)),
+      (response) => {
+        const told = described(place, response, digest)
+        return response.mirror ? Effect.catchAll(told, () => Effect.zipRight(response.passOver, from(undefined))) : told
+      }
+    )
   return Effect.scoped(from("pull"))
 }
 
@@ -86,7 +102,12 @@ export const blobExists = (
   digest: Digest.Digest
 ): Effect.Effect<boolean, HeadBlobError> =>
   Effect.gen(function* () {
-    const response = yield* head({ transport, repository, operation: "blobExists" }, digest, "pull")
+    const response = yield* head(
+      { transport, repository, operation: "blobExists" },
+      digest,
+      "pull",
+      (response) => response.status === 200 || !isSilent(response)
+    )
     if (response.status === 200) return true
     return response.status === 404 || response.status === 403 ? false : yield* response.fail(blobTags)
   }).pipe(Effect.scoped)
