@@ -5,6 +5,8 @@ import * as Option from "effect/Option"
 import { learnReferrersApi, makeManifestState } from "../../src/client/internal/manifestState.ts"
 import * as Manifest from "../../src/model/Manifest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
+import * as Fault from "../../src/testing/Fault.ts"
+import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import type * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import {
@@ -333,6 +335,23 @@ describe("deleting a referrer", () => {
       expect(yield* index).toEqual([Manifest.referrer(second)])
       yield* remove(second.digest)
       expect(yield* service.tags(repository.name)).toEqual([])
+    }).pipe(Effect.provide(withoutApi))
+  )
+
+  it.effect("takes it out of an index that somebody writes while the last one is deleted", () =>
+    Effect.gen(function* () {
+      const service = yield* registry
+      const faults = yield* FaultyHttp.FaultyHttp
+      const [first, rival] = [referrer("a"), referrer("rival")]
+      yield* push(first)
+      const both = Manifest.imageIndex({ manifests: [first, rival].map(Manifest.referrer) })
+      const write = Effect.orDie(service.seedManifest(repository.name, both.bytes, { tags: [fallbackTag] }))
+      const between = Fault.custom("writes between", (exchange) => Effect.zipRight(write, exchange.execute(exchange.request)))
+      yield* service.seedManifest(repository.name, rival.bytes)
+      // The first to be deleted is the referrer itself.
+      yield* faults.setRules([{ match: { method: "DELETE", skip: 1, count: 1 }, fault: between }])
+      yield* ScriptedHttp.whileTimePasses(remove(first.digest))
+      expect(yield* index).toEqual([Manifest.referrer(rival)])
     }).pipe(Effect.provide(withoutApi))
   )
 

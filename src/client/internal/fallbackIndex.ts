@@ -102,8 +102,8 @@ const write = Effect.fnUntraced(function* (
   return undefined
 }, Effect.scoped)
 
-/** What is wrong when the tag does not stand for this index, as far as a `HEAD` tells. */
-const misplaced = Effect.fnUntraced(function* (place: Place, subject: Digest.Digest, access: Access, index: Manifest.ImageIndex) {
+/** What the tag stands for, as far as a `HEAD` tells. */
+const tagged = Effect.fnUntraced(function* (place: Place, subject: Digest.Digest, access: Access) {
   const response = yield* send(place, {
     endpoint: "manifest",
     method: "HEAD",
@@ -111,10 +111,21 @@ const misplaced = Effect.fnUntraced(function* (place: Place, subject: Digest.Dig
     headers: acceptHeader(undefined),
     scopes: access.scopes
   })
-  const found = response.status === 200 ? ManifestDigest.announced(response.headers) : Option.none()
-  if (Option.contains(found, index.digest)) return undefined
-  return new DigestMismatch({ ...originOf(place), expected: index.digest, actual: Option.getOrElse(found, () => "unknown") })
+  return response.status === 200 ? ManifestDigest.announced(response.headers) : Option.none()
 }, Effect.scoped)
+
+const mismatch = (place: Place, { digest }: Manifest.ImageIndex, found: Option.Option<Digest.Digest>) =>
+  new DigestMismatch({ ...originOf(place), expected: digest, actual: Option.getOrElse(found, () => "unknown") })
+
+/** What is wrong when the tag does not stand for this index. */
+const misplaced = (place: Place, subject: Digest.Digest, access: Access, index: Manifest.ImageIndex) =>
+  Effect.map(tagged(place, subject, access), (found) => (Option.contains(found, index.digest) ? undefined : mismatch(place, index, found)))
+
+/** What is wrong when the tag stands for another index than the one that was dropped: what was taken out of that may be in this. */
+const replaced = (place: Place, subject: Digest.Digest, access: Access, index: Manifest.ImageIndex) =>
+  Effect.map(tagged(place, subject, access), (found) =>
+    Option.exists(found, (digest) => digest !== index.digest) ? mismatch(place, index, found) : undefined
+  )
 
 /**
  * Removes an index that would be empty, by its digest: the tag goes along unless it stands for another index by now. False when the
@@ -167,7 +178,9 @@ const turn = Effect.fnUntraced(function* (
   const current = yield* read(place, subject, access)
   const changed = change(Option.match(current.index, { onNone: () => [], onSome: ({ manifests }) => manifests }))
   if (Option.isNone(changed)) return undefined
-  if (changed.value.length === 0 && Option.isSome(current.index) && (yield* drop(place, access, current.index.value))) return undefined
+  if (changed.value.length === 0 && Option.isSome(current.index) && (yield* drop(place, access, current.index.value))) {
+    return yield* replaced(place, subject, access, current.index.value)
+  }
   const next = yield* rebuilt(place, current.index, changed.value)
   const refusal = yield* write(place, subject, access, next, current)
   if (refusal !== undefined) {
