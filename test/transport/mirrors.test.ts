@@ -9,6 +9,7 @@ import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
 import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as Registries from "../support/Registries.ts"
+import { withSetBack } from "../support/SetBack.ts"
 import { during, execute, type Options, repository, statusOf } from "./requests.ts"
 
 const { mirror } = RegistryHosts
@@ -93,6 +94,20 @@ describe("mirrors", () => {
       yield* statusOf(read)
       expect(yield* tries).toBe(2)
     }).pipe(Effect.provide(Registries.layer({ hosts, settings, rules: [{ match: { host: "one.test" }, fault: Fault.refuseConnection }] })))
+  )
+
+  it.effect("that cannot be reached are left alone no longer where the clock is set back", () =>
+    withSetBack((setBack) =>
+      Effect.gen(function* () {
+        const faults = yield* FaultyHttp.FaultyHttp
+        yield* seed("registry.test")
+        yield* statusOf(read)
+        yield* setBack(3)
+        yield* TestClock.adjust("30 seconds")
+        yield* statusOf(read)
+        expect(yield* faults.counts).toEqual([2])
+      })
+    ).pipe(Effect.provide(Registries.layer({ hosts, settings, rules: [{ match: { host: "one.test" }, fault: Fault.refuseConnection }] })))
   )
 
   it.effect("that ask for time get it, up to the longest the policy allows", () =>

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -6,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { AuthFailure } from "../../auth/internal/authenticator.ts"
+import * as SteadyClock from "../../http/internal/steadyClock.ts"
 import type { Endpoint } from "./endpoint.ts"
 import type { TransportResponse } from "./message.ts"
 
@@ -32,10 +32,10 @@ export interface Mirrors {
 export const make = (maxRest: Duration.Duration): Mirrors => {
   const atRestUntil = new Map<string, number>()
 
-  const isAtRest = (mirror: Endpoint) => Effect.map(Clock.currentTimeMillis, (now) => (atRestUntil.get(mirror.host) ?? 0) > now)
+  const isAtRest = (mirror: Endpoint) => Effect.map(SteadyClock.millis, (now) => (atRestUntil.get(mirror.host) ?? 0) > now)
 
   const rest = (mirror: Endpoint, millis: number) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
+    Effect.map(SteadyClock.millis, (now) => {
       atRestUntil.set(mirror.host, now + millis)
     })
 
