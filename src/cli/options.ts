@@ -1,5 +1,6 @@
 /** Options that several commands have. */
 import * as Args from "@effect/cli/Args"
+import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
@@ -16,6 +17,20 @@ const orUsage = <A, E extends { readonly message: string }>(
 
 export const json = Options.boolean("json").pipe(Options.withDescription("Print one JSON document; errors too, on standard error."))
 
+/** An empty name, as of a variable that is not set, would be read as the folder one is in. */
+const nameless = (what: string) => `${what}: it takes a name, and this one is empty`
+
+/** A file on this machine. */
+export const fileArgument = (name: string) =>
+  Args.text({ name }).pipe(Args.mapEffect((path: string) => (path === "" ? Effect.fail(HelpDoc.p(nameless(name))) : Effect.succeed(path))))
+
+/** A file or folder on this machine. */
+export const pathOption = (name: string, pseudoName: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName(pseudoName),
+    Options.mapEffect((path: string) => (path === "" ? UsageError.fail(nameless(`--${name}`)) : Effect.succeed(path)))
+  )
+
 const parseHost = (host: string) => (host === "*" ? Effect.succeed(host) : orUsage(Reference.parseRegistry(host)))
 
 const hosts = (name: string) =>
@@ -29,8 +44,7 @@ const insecure = hosts("insecure").pipe(
   Options.withDescription("Do not verify the TLS certificate of this host (host[:port], or * for all); may be repeated.")
 )
 
-const registryConfig = Options.text("registry-config").pipe(
-  Options.withPseudoName("file"),
+const registryConfig = pathOption("registry-config", "file").pipe(
   Options.optional,
   Options.withDescription("The credentials file (config.json, auth.json) instead of docker's or podman's.")
 )

@@ -440,6 +440,12 @@ describe("errors", () => {
     [["copy", app, `${app}:b`, "--jobs", "0"], 2, "Usage"],
     [["copy", app, `${app}:b`, "--jobs", "many"], 2, "Usage"],
     [["blob", app], 2, "Usage"],
+    [["blob", `${app}@${Digest.fromBytes(Buffer.from("nowhere"))}`, "-o", ""], 2, "Usage"],
+    [["export", `${app}:v1`, ""], 2, "Usage"],
+    [["import", "", app], 2, "Usage"],
+    [["attach", "--artifact-type", "a/b", `${app}:v1`, ""], 2, "Usage"],
+    [["ls", app, "--registry-config="], 2, "Usage"],
+    [["serve", "--dir", ""], 2, "Usage"],
     [["digest", "unreachable.test/team/app"], 5, "TransportError"],
     [["digest", "oci:/nowhere/at-all:v1"], 3, "StoreError"]
   ]

@@ -150,6 +150,8 @@ describe("writing an oci-archive", () => {
       const folder = yield* Folder.temporary("archive")
       assert.include(yield* failure(write(folder, { format: "oci" })), "StoreError: ")
       assert.deepStrictEqual(yield* promise(() => readdir(folder)), [])
+      // The empty path is the folder one is in.
+      assert.include(yield* failure(write("", { format: "oci" })), "it is a folder")
     })
   )
 

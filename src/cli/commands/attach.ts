@@ -98,7 +98,7 @@ export const attach = Command.make(
       CliOptions.withDescription("An annotation of the artifact's manifest; may be repeated.")
     ),
     reference: Options.reference,
-    files: Args.text({ name: "file" }).pipe(Args.withDescription("file[:media type]"), Args.repeated)
+    files: Options.fileArgument("file").pipe(Args.withDescription("file[:media type]"), Args.repeated)
   },
   handler
 ).pipe(Command.withDescription(summaries.attach), Session.connect)

@@ -63,9 +63,8 @@ export const blob = Command.make(
   "blob",
   {
     ...Options.connection,
-    output: CliOptions.text("output").pipe(
+    output: Options.pathOption("output", "file").pipe(
       CliOptions.withAlias("o"),
-      CliOptions.withPseudoName("file"),
       CliOptions.optional,
       CliOptions.withDescription("Write to this file instead of standard output (-).")
     ),

@@ -53,7 +53,7 @@ export const exportCommand = Command.make(
       CliOptions.withDescription("An image layout in a tar archive (default), or what docker load reads.")
     ),
     reference: Options.reference,
-    file: Args.text({ name: "file" }).pipe(
+    file: Options.fileArgument("file").pipe(
       Args.withDescription("The archive to write, - for standard output. One that is there is replaced.")
     )
   },

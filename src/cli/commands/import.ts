@@ -34,7 +34,7 @@ export const importCommand = Command.make(
       CliOptions.optional,
       CliOptions.withDescription("Which image of the archive: a tag, a digest, or name:tag. Needed when it has several.")
     ),
-    file: Args.text({ name: "file" }).pipe(
+    file: Options.fileArgument("file").pipe(
       Args.withDescription("The archive to read, - for standard input: OCI or docker, compressed or not.")
     ),
     target: Options.place("target", "Where to; without tag the one in the archive")

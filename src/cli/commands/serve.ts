@@ -37,8 +37,7 @@ export const serve = Command.make(
       CliOptions.mapEffect(parsePort),
       CliOptions.withDescription("Default 5000; 0 is any free port.")
     ),
-    dir: CliOptions.text("dir").pipe(
-      CliOptions.withPseudoName("folder"),
+    dir: Options.pathOption("dir", "folder").pipe(
       CliOptions.optional,
       CliOptions.withDescription("Keep content in this folder instead of in memory.")
     ),

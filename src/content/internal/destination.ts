@@ -20,5 +20,6 @@ export const specialFlag = "a"
 export const look = (fs: FileSystem.FileSystem, paths: Path.Path, path: string): Effect.Effect<Destination> =>
   Effect.all({
     path: Effect.orElseSucceed(fs.realPath(path), () => paths.resolve(path)),
-    there: Effect.option(fs.stat(path))
+    // Resolved too: the empty path is the folder one is in, and `stat` does not know it.
+    there: Effect.option(fs.stat(paths.resolve(path)))
   }).pipe(Effect.map((found) => ({ ...found, isSpecial: Option.exists(found.there, ({ type }) => type !== "File") })))
