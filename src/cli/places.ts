@@ -11,6 +11,7 @@ import * as TagSelection from "../client/TagSelection.ts"
 import * as Archive from "../content/Archive.ts"
 import type * as ContentStore from "../content/ContentStore.ts"
 import * as DockerNames from "../content/internal/dockerNames.ts"
+import * as Index from "../content/internal/layoutIndex.ts"
 import * as OciLayout from "../content/OciLayout.ts"
 import * as Place from "../content/Place.ts"
 import * as RemoteRepository from "../content/RemoteRepository.ts"
@@ -42,14 +43,16 @@ export interface Readable {
   readonly isSpelledOut: boolean
 }
 
+/** Fails for a tag that cannot be given in a place, if that is known before anything is written. */
+export type RequireTag = (tag: string) => Effect.Effect<void, PlaceError>
+
 /** A place to write to, and what the content is to be called there. */
 export interface Writable {
   readonly place: Place.Place
   readonly target: ContentStore.Target<PlaceError>
   readonly tag: string | undefined
   readonly digest: string | undefined
-  /** Fails for a tag that cannot be given there, if that is known before anything is. */
-  readonly requireTag: (tag: string) => Effect.Effect<void, PlaceError>
+  readonly requireTag: RequireTag
   /** What is told about something of that tag. */
   readonly nameOf: (tag: string | undefined) => string
   /** What is left to do when all is written. */
@@ -59,7 +62,12 @@ export interface Writable {
 /** A place whose content can be changed. */
 export interface Editable extends Readable {
   readonly store: ContentStore.Source<PlaceError> & ContentStore.Target<PlaceError> & ContentStore.Deletes<PlaceError>
+  readonly requireTag: RequireTag
 }
+
+const inRegistry: RequireTag = (tag) => Effect.asVoid(Reference.parseTag(tag))
+
+const inIndex: RequireTag = (tag) => Effect.asVoid(Index.parseTag(tag))
 
 const withoutScheme = (text: string) => text.replace(/^docker:\/\//, "")
 
@@ -97,7 +105,8 @@ const ofRegistry = (text: string, place: Place.Registry) =>
     store,
     source: store,
     named: Effect.succeed({ reference: place.reference.identifier, tag: place.reference.tag }),
-    isSpelledOut: hasTagOrDigest(text)
+    isSpelledOut: hasTagOrDigest(text),
+    requireTag: inRegistry
   }))
 
 const inLayout = ({ digest, tag }: Place.InLayout, store: Local) => {
@@ -109,7 +118,13 @@ const inLayout = ({ digest, tag }: Place.InLayout, store: Local) => {
 }
 
 const ofLayout = (place: Place.OciLayout) =>
-  Effect.map(OciLayout.open(place.path), (store) => ({ place, store, source: store, ...inLayout(place, store) }))
+  Effect.map(OciLayout.open(place.path), (store) => ({
+    place,
+    store,
+    source: store,
+    ...inLayout(place, store),
+    requireTag: inIndex
+  }))
 
 const ofDockerArchive = (place: Place.DockerArchive) =>
   Effect.map(Archive.read(place.path, { format: "docker" }), (source) => ({

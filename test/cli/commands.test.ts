@@ -267,6 +267,21 @@ describe("changing what is there", () => {
     })
   )
 
+  it.scoped("tag gives none of its tags when one of them cannot be given", () =>
+    Effect.gen(function* () {
+      const { path, registry, run } = yield* seeded
+      const layout = `oci:${path("layout")}`
+      yield* run("pull", `${app}:v1`, layout)
+      const codes = yield* Effect.forEach([`${app}:v1`, `${layout}:v1`], (reference) => run("tag", reference, "good", "--", "-bad"))
+      assert.deepStrictEqual(
+        codes.map(({ code }) => code),
+        [2, 2]
+      )
+      assert.deepStrictEqual(yield* registry.tags("team/app"), ["v1"])
+      assert.strictEqual((yield* run("ls", layout)).out, "v1\n")
+    })
+  )
+
   it.scoped("rm of several: one that fails leaves the others alone, and it is told which", () =>
     Effect.gen(function* () {
       const { registry, run } = yield* seeded

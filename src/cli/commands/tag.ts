@@ -9,7 +9,8 @@ import { summaries } from "../summaries.ts"
 
 const handler = Effect.fnUntraced(function* (text: string, tags: ReadonlyArray<string>) {
   const report = yield* Report.Report
-  const { named, store } = yield* Places.editable(text)
+  const { named, requireTag, store } = yield* Places.editable(text)
+  yield* Effect.forEach(tags, requireTag, { discard: true })
   const { reference } = yield* named
   const descriptor = yield* store.resolve(reference)
   yield* Effect.forEach(tags, (tag) => store.tag(descriptor, tag), { discard: true })
