@@ -24,13 +24,11 @@ const writeTo = (stream: NodeJS.WriteStream, content: string | Uint8Array): Effe
     stream.write(content, (error) => resume(error == null ? Effect.void : Effect.fail(error)))
   })
 
-const hasColors = (stream: NodeJS.WriteStream) => stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === ""
-
 const streams: Streams.Service = {
   out: (content) => Effect.mapError(writeTo(process.stdout, content), failed("write", "standard output")),
   err: (content) => Effect.ignore(writeTo(process.stderr, content)),
   input: NodeStream.fromReadable<StoreError, Uint8Array>(() => process.stdin, failed("read", "standard input")),
-  colors: hasColors(process.stdout),
+  colors: Streams.hasColors(process.env, process.stdout.isTTY === true),
   interactive: process.stdin.isTTY === true && process.stdout.isTTY === true,
   screen: process.stderr.isTTY === true && process.env["TERM"] !== "dumb" ? process.stderr : undefined
 }

@@ -19,6 +19,13 @@ export interface Service {
   readonly screen: NodeJS.WritableStream | undefined
 }
 
+/** Whether the terminal, or who set `FORCE_COLOR`, wants colours; in the order in which Node looks at these variables. */
+export const hasColors = (environment: Readonly<Record<string, string | undefined>>, isTerminal: boolean): boolean => {
+  const { FORCE_COLOR: force = "", NO_COLOR: none = "", TERM: terminal } = environment
+  if (force !== "") return force !== "0" && force !== "false"
+  return isTerminal && none === "" && terminal !== "dumb"
+}
+
 /** What stands for standard input or output where a file is named. */
 export const dash = "-"
 

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import { assert, describe, it, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -94,6 +95,10 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
       assert.strictEqual(code, 0)
       assert.include(out, "$ effect-oci copy [--json]")
       assert.notInclude(out, "\u001b")
+      const { folder } = yield* Bundle
+      const forced = yield* Effect.flatMap(start(["copy", "--help"], { env: { HOME: folder, FORCE_COLOR: "1" } }), ({ ended }) => ended)
+      assert.strictEqual(stripVTControlCharacters(forced.out), out)
+      assert.include(forced.out, "\u001b[")
     })
   )
 

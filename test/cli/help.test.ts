@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Streams from "../../src/cli/streams.ts"
 import { summaries } from "../../src/cli/summaries.ts"
 import { version } from "../../src/model/internal/version.ts"
 import * as Program from "../support/Program.ts"
@@ -31,6 +32,22 @@ describe("help", () => {
       })
     )
   }
+
+  it("has colours on a terminal that knows them, unless they are forced or forbidden", () => {
+    const cases: ReadonlyArray<readonly [isTerminal: boolean, environment: Record<string, string>, colors: boolean]> = [
+      [true, {}, true],
+      [true, { TERM: "xterm", NO_COLOR: "", FORCE_COLOR: "" }, true],
+      [true, { TERM: "dumb" }, false],
+      [true, { NO_COLOR: "1" }, false],
+      [true, { FORCE_COLOR: "0" }, false],
+      [true, { FORCE_COLOR: "false" }, false],
+      [false, {}, false],
+      [false, { FORCE_COLOR: "1" }, true],
+      [false, { FORCE_COLOR: "true", NO_COLOR: "1", TERM: "dumb" }, true]
+    ]
+    for (const [isTerminal, environment, colors] of cases)
+      assert.strictEqual(Streams.hasColors(environment, isTerminal), colors, JSON.stringify(environment))
+  })
 
   it.scoped("the version is that of the package", () =>
     Effect.gen(function* () {
