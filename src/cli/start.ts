@@ -42,6 +42,11 @@ const onBrokenPipe = (error: NodeJS.ErrnoException) => {
   if (!process.emit("SIGTERM")) process.exit(ExitCode.closedPipe)
 }
 
+/** A terminal that is closed ends it like Ctrl-C, so that all is cleared away; what is not waited for any more ends at once. */
+const onHangUp = () => {
+  if (!process.emit("SIGTERM")) process.exit(ExitCode.interrupted)
+}
+
 /** Once all is written. What Node would still wait for serves nobody: closed sockets, and undici's parser being compiled. */
 const leave = (code: number): void => {
   process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
@@ -50,6 +55,7 @@ const leave = (code: number): void => {
 export const start = (args: ReadonlyArray<string>): void => {
   process.stdout.on("error", onBrokenPipe)
   process.stderr.on("error", () => {})
+  process.on("SIGHUP", onHangUp)
   const world = Layer.mergeAll(
     Layer.provideMerge(NodeCommandExecutor.layer, NodeFileSystem.layer),
     NodePath.layer,

@@ -174,6 +174,23 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
     })
   )
 
+  it.scoped("a terminal that is closed leaves nothing of what was being written behind", () =>
+    Effect.gen(function* () {
+      const { folder } = yield* Bundle
+      const place = Path.join(folder, "closed")
+      const source = yield* serve({ adjustments: [stalling] })
+      yield* source.seedImage("team/app", { tag: "v1", layerBytes: 4096 })
+      const { child, ended } = yield* start(["pull", `${new URL(source.url).host}/team/app:v1`, `oci:${place}`])
+      const parts = Effect.sync(() =>
+        Fs.existsSync(place) ? Fs.readdirSync(place, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".part")) : []
+      )
+      yield* eventually(Effect.map(parts, (names) => names.length > 0))
+      child.kill("SIGHUP")
+      assert.strictEqual((yield* ended).code, 130)
+      assert.deepStrictEqual(yield* parts, [])
+    })
+  )
+
   it.scoped("a reader that goes away leaves nothing of an archive behind", () =>
     Effect.gen(function* () {
       const { folder } = yield* Bundle
