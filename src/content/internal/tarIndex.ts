@@ -21,7 +21,7 @@ interface Link {
 
 /** @internal */
 export interface TarIndex {
-  /** The file of this name; a link is followed once, within the archive. The first one when there are several. */
+  /** The file of this name, with or without `./` before it; a link is followed once, within the archive. The first one when there are several. */
   readonly find: (name: string) => Option.Option<Entry>
   /** Whether there is more than one entry of this name, so that programs may differ about what it holds. */
   readonly isAmbiguous: (name: string) => boolean
@@ -146,8 +146,11 @@ export const read = (
       if (count === 0) return yield* malformed("it is empty")
 
       const index: TarIndex = {
-        find: (name) => Option.fromNullable(files.get(name) ?? files.get(links.get(name)?.to ?? "")),
-        isAmbiguous: (name) => ambiguous.has(name)
+        find: (asked) => {
+          const name = normalize(asked) ?? ""
+          return Option.fromNullable(files.get(name) ?? files.get(links.get(name)?.to ?? ""))
+        },
+        isAmbiguous: (asked) => ambiguous.has(normalize(asked) ?? "")
       }
       return index
     })
