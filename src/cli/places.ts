@@ -79,8 +79,10 @@ export const repository = (text: string): Either.Either<Reference.Repository, In
   Either.map(Reference.parse(withoutScheme(text)), (reference) => reference.repository)
 
 /** The tag in a name that a local place knows: `v1`, or `acme/app:v1` in a docker archive. */
-export const tagOf = (name: string): string | undefined =>
-  Reference.isTag(name) ? name : Either.getOrUndefined(Either.map(Reference.parse(name), ({ tag }) => tag))
+export const tagOf = (name: string): string | undefined => {
+  if (Reference.isTag(name)) return name
+  return Index.isDigest(name) ? undefined : Either.getOrUndefined(Either.map(Reference.parse(name), ({ tag }) => tag))
+}
 
 /** Those of the names of a place whose tags are selected. */
 export const selected = <E>(names: Stream.Stream<string, E>, selection: TagSelection.Selection) =>
@@ -92,11 +94,12 @@ interface Local {
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, PlaceError>
 }
 
-/** What a local place means when nothing is named, with the first of its names. */
+/** What a local place means when nothing is named, with the first tag of its names: containerd writes some that have only a digest. */
 const meant = ({ main, roots }: Local): Effect.Effect<Named, PlaceError> =>
   Effect.zipWith(main, roots, ({ digest }, entries) => {
-    const [name] = entries.flatMap((entry) => (entry.digest === digest ? (entry.annotations?.[Annotations.refName] ?? []) : []))
-    return { reference: digest, tag: name === undefined ? undefined : tagOf(name) }
+    const names = entries.flatMap((entry) => (entry.digest === digest ? (entry.annotations?.[Annotations.refName] ?? []) : []))
+    const [tag] = names.flatMap((name) => tagOf(name) ?? [])
+    return { reference: digest, tag }
   })
 
 const ofRegistry = (text: string, place: Place.Registry) =>

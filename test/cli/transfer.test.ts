@@ -381,6 +381,22 @@ describe("pull, push, export and import", () => {
     })
   )
 
+  it.scoped("an archive of ctr export, in which the image is named by digest too: the tag is kept", () =>
+    Effect.gen(function* () {
+      const { path, run } = yield* Cli.make()
+      const image = DirImage.fromLayers([encode("one")])
+      const saved = newSave([["app:v1", image]]).map(([name, content]): TarFiles.Entry => {
+        if (name !== "index.json") return [name, content]
+        const { manifests, schemaVersion } = JSON.parse(String(content))
+        const called = (refName: string) => ({ ...manifests[0], annotations: { "org.opencontainers.image.ref.name": refName } })
+        // As for app@sha256:… and for the name by which Kubernetes knows an image.
+        return [name, JSON.stringify({ schemaVersion, manifests: [called(`@${image.digest}`), called(image.digest), ...manifests] })]
+      })
+      const file = yield* TarFiles.write(path("ctr.tar"), saved)
+      assert.strictEqual((yield* run("import", file, copyOf)).out.split("\n")[0], `${copyOf}:v1@${image.digest}`)
+    })
+  )
+
   it.scoped("all of a docker archive: names may share a tag when they are of one image", () =>
     Effect.gen(function* () {
       const { path, run } = yield* Cli.make()
