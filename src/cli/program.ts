@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Interruption from "../model/internal/interruption.ts"
 import { version } from "../model/internal/version.ts"
+import type { StoreError } from "../model/RegistryError.ts"
 import * as CommandLine from "./commandLine.ts"
 import { attach } from "./commands/attach.ts"
 import { blob } from "./commands/blob.ts"
@@ -80,11 +81,12 @@ export type Environment =
   | CommandExecutor.CommandExecutor
 
 /** Help and completions are results; complaints of the parser come as failures too, and are told from there. */
-const consoleOver = (streams: Streams.Service, base: Console.Console): Console.Console => ({
+const consoleOver = (streams: Streams.Service, base: Console.Console, onFailed: (error: StoreError) => void): Console.Console => ({
   ...base,
   log: (...texts) => {
     const text = Help.mended(`${texts.join(" ")}\n`)
-    return Effect.ignore(streams.out(streams.colors ? text : stripVTControlCharacters(text)))
+    const written = streams.out(streams.colors ? text : stripVTControlCharacters(text))
+    return Effect.catchAll(written, (error) => Effect.sync(() => onFailed(error)))
   },
   error: () => Effect.void
 })
@@ -120,9 +122,15 @@ export const run = (args: ReadonlyArray<string>): Effect.Effect<number, never, E
     const json = isJson(args)
     const runFork = Runtime.runFork(yield* Effect.runtime())
     const toStandardError = Logger.map(Logger.logfmtLogger, (line) => void runFork(streams.err(`${line}\n`)))
+    let unwritten: StoreError | undefined
+    const onFailed = (error: StoreError) => {
+      unwritten ??= error
+    }
     return yield* execute(args).pipe(
+      // A console cannot fail.
+      Effect.zipRight(Effect.suspend(() => unwritten ?? Effect.void)),
       Effect.provideService(Report.Report, Report.make(streams, json)),
-      Effect.withConsole(consoleOver(streams, yield* Console.consoleWith(Effect.succeed))),
+      Effect.withConsole(consoleOver(streams, yield* Console.consoleWith(Effect.succeed), onFailed)),
       Effect.exit,
       Effect.flatMap(Exit.match({ onSuccess: () => Effect.succeed(ExitCode.ok), onFailure: (cause) => tell(streams, cause, json) })),
       Effect.provide([

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { stripVTControlCharacters } from "node:util"
@@ -215,6 +215,25 @@ layer(built, { excludeTestServices: true, timeout: "1 minute" })("the bundled co
       const { code, err } = yield* ended
       assert.strictEqual(code, 10)
       assert.match(err, /^effect-oci: write a temporary file for standard input: NotFound: /)
+    })
+  )
+
+  it.scoped.skipIf(!Fs.existsSync("/dev/full"))("a full disk is told by everything that is written to it, help and completions too", () =>
+    Effect.gen(function* () {
+      const { file, folder } = yield* Bundle
+      const full = yield* Effect.acquireRelease(
+        Effect.sync(() => Fs.openSync("/dev/full", "w")),
+        (descriptor) => Effect.sync(() => Fs.closeSync(descriptor))
+      )
+      for (const args of [["--version"], ["--help"], ["copy", "--help"], ["--completions", "bash"]]) {
+        const { status, stderr } = spawnSync(process.execPath, [file, ...args], {
+          env: { HOME: folder },
+          stdio: ["ignore", full, "pipe"],
+          encoding: "utf8"
+        })
+        assert.strictEqual(status, 10, args.join(" "))
+        assert.match(stderr, /^effect-oci: write standard output: ENOSPC: [^\n]+\n$/)
+      }
     })
   )
 
