@@ -42,14 +42,24 @@ const onBrokenPipe = (error: NodeJS.ErrnoException) => {
   if (!process.emit("SIGTERM")) process.exit(ExitCode.closedPipe)
 }
 
-/** A terminal that is closed ends it like Ctrl-C, so that all is cleared away; what is not waited for any more ends at once. */
+let isHungUp = false
+
+/** A terminal that is closed ends it like Ctrl-C, so that all is cleared away. */
 const onHangUp = () => {
-  if (!process.emit("SIGTERM")) process.exit(ExitCode.interrupted)
+  isHungUp = true
+  if (!process.emit("SIGTERM")) exit(ExitCode.interrupted)
+}
+
+/** Node wants to set a terminal right when it exits, and crashes when that is gone: then it is the signal that ends it. */
+const exit = (code: number): void => {
+  if (!isHungUp) process.exit(code)
+  process.off("SIGHUP", onHangUp)
+  process.kill(process.pid, "SIGHUP")
 }
 
 /** Once all is written. What Node would still wait for serves nobody: closed sockets, and undici's parser being compiled. */
 const leave = (code: number): void => {
-  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
+  process.stdout.write("", () => process.stderr.write("", () => exit(code)))
 }
 
 export const start = (args: ReadonlyArray<string>): void => {
