@@ -23,18 +23,22 @@ export interface Service {
 
 export class Report extends Context.Tag("effect-oci/cli/Report")<Report, Service>() {}
 
+/** Names come from others: a terminal must not obey them, nor a script take one for several. */
+const lineOf = (text: string): string =>
+  `${text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`
+
 export const make = (streams: Streams.Service, json: boolean): Service => {
   const document = (value: unknown) => streams.out(`${JSON.stringify(value, null, 2)}\n`)
   return {
     json,
-    result: (value, lines) => (json ? document(value) : streams.out(lines.map((line) => `${line}\n`).join(""))),
+    result: (value, lines) => (json ? document(value) : streams.out(lines.map(lineOf).join(""))),
     list: (items, as) =>
       json
         ? Effect.flatMap(Stream.runCollect(items), (all) => document(as.json(Chunk.toReadonlyArray(all))))
         : Stream.runForEachChunk(items, (chunk) =>
             streams.out(
               Chunk.toReadonlyArray(chunk)
-                .map((item) => `${as.line(item)}\n`)
+                .map((item) => lineOf(as.line(item)))
                 .join("")
             )
           ),

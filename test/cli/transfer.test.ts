@@ -397,6 +397,20 @@ describe("pull, push, export and import", () => {
     })
   )
 
+  it.scoped("names that others have chosen are shown, one a line, and move no cursor", () =>
+    Effect.gen(function* () {
+      const { path, run } = yield* Cli.make()
+      const saved = newSave([["app:v1", DirImage.fromLayers([encode("one")])]]).map(([name, content]): TarFiles.Entry => {
+        const refName = "v1\u001b[2J\u009b1m\nv2"
+        return [name, name === "index.json" ? String(content).replace('ref.name":"v1"', `ref.name":${JSON.stringify(refName)}`) : content]
+      })
+      const file = yield* TarFiles.write(path("names.tar"), saved)
+      assert.strictEqual((yield* run("ls", `oci-archive:${file}`)).out, "v1\\u001b[2J\\u009b1m\\u000av2\n")
+      const copied = yield* run("import", "-q", file, `oci:${path("\u001b[31mred")}`)
+      assert.include(copied.out, "/\\u001b[31mred:latest@")
+    })
+  )
+
   it.scoped("all of a docker archive: names may share a tag when they are of one image", () =>
     Effect.gen(function* () {
       const { path, run } = yield* Cli.make()
