@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { readdir, readFile, symlink, writeFile } from "node:fs/promises"
+import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -211,7 +211,7 @@ describe("looking at images", () => {
     Effect.gen(function* () {
       const { folder, image, path, registry, run } = yield* seeded
       const file = path("keep.txt")
-      yield* Effect.promise(() => writeFile(file, "the old one"))
+      yield* Effect.promise(() => writeFile(file, "the old one", { mode: 0o600 }))
       yield* Effect.promise(() => symlink(file, path("link")))
       const none = Digest.fromBytes(Buffer.from("nowhere"))
       assert.strictEqual((yield* run("blob", `${app}@${none}`, "-o", file)).code, 3)
@@ -222,6 +222,7 @@ describe("looking at images", () => {
       assert.strictEqual((yield* run("blob", `${app}@${digest}`, "-o", path("link"))).out, `${path("link")}  ${digest}\n`)
       const stored = Option.getOrThrow(yield* registry.blob("team/app", digest))
       assert.deepStrictEqual(yield* Effect.promise(() => readFile(file)), Buffer.from(stored))
+      assert.strictEqual((yield* Effect.promise(() => stat(file))).mode & 0o777, 0o600)
       assert.deepStrictEqual(yield* names(folder), ["keep.txt", "link"])
     })
   )

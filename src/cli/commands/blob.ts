@@ -37,7 +37,7 @@ const writeTo = Effect.fnUntraced(function* (file: string, bytes: Bytes) {
   const failed = fromPlatform(file, "write")
   const { isSpecial, path } = yield* Destination.look(fs, paths, file)
   if (isSpecial) return yield* pourInto(bytes, fs, file, Destination.specialFlag, failed)
-  const folder = FolderFiles.make(fs, paths, paths.dirname(path), { label: file, followLinks: true })
+  const folder = FolderFiles.make(fs, paths, paths.dirname(path), { label: file, followLinks: true, keepModes: true })
   yield* folder.write([paths.basename(path)], bytes)
 })
 

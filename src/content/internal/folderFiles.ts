@@ -48,14 +48,20 @@ const besideOf = (parts: Parts): Parts => [...parts.slice(0, -1), `.${globalThis
 
 const isNotFound = isReason("NotFound")
 
-/** @internal */
+/** `keepModes`: whether what takes the place of a file may be read by those who could read that. @internal */
 export interface Options {
   readonly label: string
   readonly followLinks: boolean
+  readonly keepModes?: boolean | undefined
 }
 
 /** `root` is the folder's real path. @internal */
-export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, { followLinks, label }: Options): FolderFiles => {
+export const make = (
+  fs: FileSystem.FileSystem,
+  paths: Path.Path,
+  root: string,
+  { followLinks, keepModes = false, label }: Options
+): FolderFiles => {
   const failed = (operation: string) => Effect.mapError(fromPlatform(label, operation))
   const path = (parts: Parts): string => paths.join(root, ...parts)
 
@@ -88,6 +94,11 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
     yield* inside(parts, "write")
   })
 
+  const keepMode = Effect.fnUntraced(function* (parts: Parts, beside: string) {
+    const there = yield* info(parts)
+    if (Option.isSome(there)) yield* fs.chmod(beside, there.value.mode & 0o7777).pipe(failed("write"))
+  })
+
   const write: FolderFiles["write"] = (parts, bytes, may = Effect.succeed(true)) =>
     Effect.suspend(() => {
       const folder = parts.slice(0, -1)
@@ -95,6 +106,7 @@ export const make = (fs: FileSystem.FileSystem, paths: Path.Path, root: string, 
       const fill = pourInto(bytes, fs, beside, "wx", fromPlatform(label, "write"))
       const publish = Effect.gen(function* () {
         if (!(yield* may)) return false
+        if (keepModes) yield* keepMode(parts, beside)
         yield* fs.rename(beside, path(parts)).pipe(failed("write"))
         return true
       })
