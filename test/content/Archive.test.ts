@@ -131,6 +131,26 @@ describe("writing an oci-archive", () => {
     })
   )
 
+  it.scoped("a link to what is still to be written stays one, and what it leads to is written", () =>
+    Effect.gen(function* () {
+      const file = yield* fileIn("app.tar")
+      const folder = NodePath.dirname(file)
+      const link = NodePath.join(folder, "link.tar")
+      yield* promise(() => symlink("other.tar", link))
+      yield* promise(() => symlink("app.tar", NodePath.join(folder, "other.tar")))
+      const archive = yield* write(link, { format: "oci" })
+      yield* push(archive, image, ["v1"])
+      yield* archive.commit
+      assert.deepStrictEqual(yield* tags(yield* read(file)), ["v1"])
+      assert.isTrue((yield* promise(() => lstat(link))).isSymbolicLink())
+      const circle = NodePath.join(folder, "circle.tar")
+      yield* promise(() => symlink("circle.tar", circle))
+      const other = yield* write(circle, { format: "oci" })
+      yield* other.commit
+      assert.deepStrictEqual(yield* tags(yield* read(circle)), [])
+    })
+  )
+
   it.scoped("a pipe gets it once it is complete, and stays", () =>
     Effect.gen(function* () {
       const whole = yield* written(image, { format: "oci" }, "v1")

@@ -16,10 +16,23 @@ export interface Destination {
 /** How what is special is opened: what is appended goes without a position, which pipes do not have. @internal */
 export const specialFlag = "a"
 
+const maxLinks = 8
+
+/** The end of links, also of those to what is still to be written. */
+const endOf = (fs: FileSystem.FileSystem, paths: Path.Path, path: string, left = maxLinks): Effect.Effect<string> =>
+  fs.realPath(path).pipe(
+    Effect.orElse(() =>
+      Effect.zipWith(fs.realPath(paths.dirname(path)), fs.readLink(path), (folder, link) => paths.resolve(folder, link)).pipe(
+        Effect.flatMap((next) => (left === 0 ? Effect.succeed(next) : endOf(fs, paths, next, left - 1)))
+      )
+    ),
+    Effect.orElseSucceed(() => paths.resolve(path))
+  )
+
 /** @internal */
 export const look = (fs: FileSystem.FileSystem, paths: Path.Path, path: string): Effect.Effect<Destination> =>
   Effect.all({
-    path: Effect.orElseSucceed(fs.realPath(path), () => paths.resolve(path)),
+    path: endOf(fs, paths, path),
     // Resolved too: the empty path is the folder one is in, and `stat` does not know it.
     there: Effect.option(fs.stat(paths.resolve(path)))
   }).pipe(Effect.map((found) => ({ ...found, isSpecial: Option.exists(found.there, ({ type }) => type !== "File") })))
