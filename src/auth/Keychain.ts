@@ -21,21 +21,15 @@ import * as CredentialKeys from "./internal/credentialKeys.ts"
 import * as DockerConfigKeychain from "./internal/dockerConfigKeychain.ts"
 import * as SharedCache from "./internal/sharedCache.ts"
 
-/**
- * What credentials are asked for. `registry` is the name as references have it (`docker.io`, `ghcr.io`, `localhost:5000`), `repository`
- * the path in it (`library/ubuntu`) where one is known.
- *
- * @since 0.1.0
- */
-export interface Resource {
-  readonly registry: string
-  readonly repository?: string | undefined
-}
+export type {
+  /** @since 0.1.0 */
+  Resource
+} from "./internal/credentialKeys.ts"
 
 /** @since 0.1.0 */
 export interface Service {
   /** The most specific credentials known for the resource, `Anonymous` when there are none. */
-  readonly resolve: (resource: Resource) => Effect.Effect<Credentials.Credentials, KeychainError>
+  readonly resolve: (resource: CredentialKeys.Resource) => Effect.Effect<Credentials.Credentials, KeychainError>
 }
 
 /** @since 0.1.0 */
@@ -71,7 +65,7 @@ export const make = (credentials: Readonly<Record<string, Credentials.Credential
  */
 export const first = (...keychains: ReadonlyArray<Service>): Service =>
   fromFunction(
-    Effect.fnUntraced(function* (resource: Resource) {
+    Effect.fnUntraced(function* (resource: CredentialKeys.Resource) {
       for (const keychain of keychains) {
         const credentials = yield* keychain.resolve(resource)
         if (!Credentials.isAnonymous(credentials)) return credentials

@@ -34,6 +34,11 @@ import * as Slot from "./internal/uploadSlot.ts"
 import * as UploadSource from "./internal/uploadSource.ts"
 import * as Transfer from "./internal/uploadTransfer.ts"
 
+export type {
+  /** @since 0.1.0 */
+  CheckExists
+} from "./internal/uploadBegin.ts"
+
 /**
  * The content of a blob.
  *

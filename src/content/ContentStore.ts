@@ -14,6 +14,11 @@ import type * as Descriptor from "../model/Descriptor.ts"
 import type * as Digest from "../model/Digest.ts"
 import type * as Manifest from "../model/Manifest.ts"
 
+export type {
+  /** @since 0.1.0 */
+  LocalError
+} from "./internal/localError.ts"
+
 /** What every place has: a name for people, such as `ghcr.io/acme/app` or `oci:./images`. @since 0.1.0 */
 export interface Place {
   readonly label: string

@@ -30,18 +30,10 @@ import * as Run from "./internal/run.ts"
 import * as Standing from "./internal/standing.ts"
 import * as Progress from "./Progress.ts"
 
-/**
- * Which platforms of an index are copied.
- *
- * - `only`: the image for one platform, in place of the index
- * - `strip`: an index of these platforms alone, which is another index with another digest
- * - `sparse`: the index as it is, with these platforms' images alone; many registries refuse an index whose images are missing
- *
- * A platform the index does not have fails as `UnsupportedManifest`.
- *
- * @since 0.1.0
- */
-export type Platforms = Choice.Platforms
+export type {
+  /** @since 0.1.0 */
+  Platforms
+} from "./internal/choice.ts"
 
 /**
  * - `tags`: what the copy is called at its target; the source's tag unless given, nothing when it was named by digest. Archives have names
@@ -59,7 +51,7 @@ export type Platforms = Choice.Platforms
 export interface Options {
   readonly tags?: ReadonlyArray<string> | undefined
   readonly jobs?: number | undefined
-  readonly platforms?: Platforms | undefined
+  readonly platforms?: Choice.Platforms | undefined
   readonly referrers?: boolean | undefined
   readonly digestTags?: boolean | undefined
   readonly nondistributable?: boolean | undefined

@@ -14,12 +14,15 @@ import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import type { InvalidDigest, MalformedContent } from "../model/RegistryError.ts"
 import type * as BuiltArtifact from "./internal/built.ts"
+import type { Blob } from "./internal/built.ts"
 import { checked } from "./internal/draft.ts"
 import { described } from "./internal/measuring.ts"
 import * as Pushing from "./internal/pushing.ts"
 
-/** A blob of an artifact and where its bytes come from. @since 0.1.0 */
-export interface Blob<E = never, R = never> extends BuiltArtifact.Blob<E, R> {}
+export type {
+  /** @since 0.1.0 */
+  Blob
+} from "./internal/built.ts"
 
 /** `title`: the file name it is to be stored under; `mediaType`: default `application/octet-stream`. @since 0.1.0 */
 export interface BlobOptions {

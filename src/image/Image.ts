@@ -19,13 +19,15 @@ import type * as BuiltImage from "./internal/built.ts"
 import * as Drafts from "./internal/draft.ts"
 import * as Pushing from "./internal/pushing.ts"
 import { bytesOf, manifestOf, remembered } from "./internal/reading.ts"
-import { type ResolutionError, resolve, unsupported } from "./internal/resolution.ts"
+import { type ResolutionError as ImageError, resolve, unsupported } from "./internal/resolution.ts"
 import * as Layer from "./Layer.ts"
 
 // --- reading ---
 
-/** What is wrong with the content of an image, beside the failures of its place. @since 0.1.0 */
-export type ImageError = ResolutionError
+export type {
+  /** @since 0.1.0 */
+  ResolutionError as ImageError
+} from "./internal/resolution.ts"
 
 /** What is wrong with a config: its bytes, its size or what it says. @since 0.1.0 */
 export type ConfigError = Layer.LayerError | LimitExceeded
@@ -150,8 +152,10 @@ export const fetchAll = <E>(source: ContentStore.Source<E>, reference: string): 
 
 // --- building ---
 
-/** OCI's media types, or Docker's. @since 0.1.0 */
-export type Format = Drafts.Format
+export type {
+  /** @since 0.1.0 */
+  Format
+} from "./internal/draft.ts"
 
 /**
  * An image in the making: a value, out of which equal steps make equal bytes. `L` is what its layers are: `Layer.Blob`s, whose digests are
@@ -167,7 +171,7 @@ export interface Built<E = never, R = never> extends BuiltImage.Built<E, R> {}
 /** `platform`: default `linux/amd64`; `format`: default `oci`. @since 0.1.0 */
 export interface EmptyOptions {
   readonly platform?: Platform.Platform | undefined
-  readonly format?: Format | undefined
+  readonly format?: Drafts.Format | undefined
 }
 
 /** An image without layers. @since 0.1.0 */

@@ -85,8 +85,10 @@ export const Equivalence: Equivalence_.Equivalence<Digest> = Equivalence_.string
 
 // --- hashing ---
 
-/** The running state of one hash function, as `node:crypto` and `@noble/hashes` make them. @since 0.1.0 */
-export type Incremental = sha2.Incremental
+export type {
+  /** @since 0.1.0 */
+  Incremental
+} from "./internal/sha2.ts"
 
 /**
  * The hash functions content can be verified with, by algorithm. By default `sha256` and `sha512`, in native code where there is any.
@@ -94,7 +96,7 @@ export type Incremental = sha2.Incremental
  * @since 0.1.0
  */
 export class Hashers extends Context.Reference<Hashers>()("effect-oci/Digest/Hashers", {
-  defaultValue: (): Readonly<Record<string, () => Incremental>> => ({
+  defaultValue: (): Readonly<Record<string, () => sha2.Incremental>> => ({
     sha256: () => sha2.sha2("sha256"),
     sha512: () => sha2.sha2("sha512")
   })
@@ -111,7 +113,7 @@ export class Hashers extends Context.Reference<Hashers>()("effect-oci/Digest/Has
  *
  * @since 0.1.0
  */
-export const layerHashers = (hashers: Readonly<Record<string, () => Incremental>>): Layer.Layer<never> =>
+export const layerHashers = (hashers: Readonly<Record<string, () => sha2.Incremental>>): Layer.Layer<never> =>
   Layer.effect(
     Hashers,
     Effect.map(Hashers, (known) => ({ ...known, ...hashers }))
@@ -125,7 +127,7 @@ export interface Hasher {
 
 const decodeDigest = Schema.decodeSync(Digest)
 
-const toHasher = (algorithm: string, state: Incremental): Hasher => ({
+const toHasher = (algorithm: string, state: sha2.Incremental): Hasher => ({
   update: (bytes) => {
     state.update(bytes)
   },

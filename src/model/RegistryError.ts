@@ -56,6 +56,10 @@ import { sanitizeBounded, sanitizeJson, sanitizeUrl } from "./internal/sanitize.
 
 export * from "./internal/checkErrors.ts"
 export { Diagnostic, TypeId } from "./internal/errorFields.ts"
+export type {
+  /** @since 0.1.0 */
+  Endpoint
+} from "./internal/errorMeaning.ts"
 export * from "./internal/responseErrors.ts"
 
 // By tag.
@@ -140,9 +144,6 @@ export const isResponseError = (u: unknown): u is ResponseError => isRegistryErr
 /** Whether the same call may succeed later without any change. @since 0.1.0 */
 export const isRetryable = (error: RegistryError): boolean => "retryable" in error && error.retryable
 
-/** What a request was about; decides what a status without a usable body means. @since 0.1.0 */
-export type Endpoint = meaning.Endpoint
-
 /**
  * Whether an answer is worth a retry: with codes, when every one of them is temporary, whatever the status; without, by the status
  * (go-containerregistry `Error.Temporary`).
@@ -156,7 +157,7 @@ export interface RequestContext {
   readonly registry: string
   readonly repository?: string | undefined
   readonly operation: string
-  readonly endpoint: Endpoint
+  readonly endpoint: meaning.Endpoint
   readonly method: string
   readonly url: string
 }

@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as AccessToken from "../auth/AccessToken.ts"
 import type * as Challenge from "../auth/Challenge.ts"
-import type { AuthFailure } from "../auth/internal/authenticator.ts"
+import type { AuthFailure as TransportFailure } from "../auth/internal/authenticator.ts"
 import * as Keychain from "../auth/Keychain.ts"
 import * as TokenCache from "../auth/TokenCache.ts"
 import { defaultUserAgent } from "../http/internal/Wire.ts"
@@ -29,6 +29,10 @@ import * as RetryPolicy from "./RetryPolicy.ts"
 
 export type {
   /** @since 0.1.0 */
+  AuthFailure as TransportFailure
+} from "../auth/internal/authenticator.ts"
+export type {
+  /** @since 0.1.0 */
   Warning
 } from "../http/internal/warnings.ts"
 export type {
@@ -37,9 +41,6 @@ export type {
   /** @since 0.1.0 */
   TransportResponse
 } from "./internal/message.ts"
-
-/** Why there is no answer: the connection, the limits, or authentication. Statuses are not failures here. @since 0.1.0 */
-export type TransportFailure = AuthFailure
 
 /**
  * The answer to `GET /v2/`.

@@ -15,7 +15,7 @@ import * as RealmPolicy from "./realmPolicy.ts"
 import * as Recent from "./recent.ts"
 import { type ExchangeFailure, exchange } from "./tokenExchange.ts"
 
-/** @internal */
+/** Why there is no answer: the connection, the limits, or authentication. Statuses are not failures here. */
 export type AuthFailure = ExchangeFailure | RegistryError.KeychainError
 
 /** What a request needs. @internal */

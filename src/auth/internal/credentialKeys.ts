@@ -64,7 +64,10 @@ export const hostMatches = (pattern: string, host: string): boolean => {
   return new RegExp(`^${source}$`).test(given)
 }
 
-/** What credentials are asked for: a registry and, where it is known, a repository in it. */
+/**
+ * What credentials are asked for. `registry` is the name as references have it (`docker.io`, `ghcr.io`, `localhost:5000`), `repository`
+ * the path in it (`library/ubuntu`) where one is known.
+ */
 export interface Resource {
   readonly registry: string
   readonly repository?: string | undefined

@@ -65,7 +65,7 @@ function* mount(slot: Slot, settings: HostSettings, learned: Memory, digest: Dig
   return undefined
 }
 
-/** How it is found out whether the blob is there; see `BlobUpload.Options.checkExists`. @internal */
+/** How it is found out whether the blob is there; see `BlobUpload.Options.checkExists`. */
 export type CheckExists = boolean | "mount"
 
 /** Longer than a round trip; asking takes no longer. */

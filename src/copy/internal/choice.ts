@@ -8,7 +8,15 @@ import * as MediaType from "../../model/MediaType.ts"
 import * as Platform from "../../model/Platform.ts"
 import { LimitExceeded, UnsupportedManifest } from "../../model/RegistryError.ts"
 
-/** @internal */
+/**
+ * Which platforms of an index are copied.
+ *
+ * - `only`: the image for one platform, in place of the index
+ * - `strip`: an index of these platforms alone, which is another index with another digest
+ * - `sparse`: the index as it is, with these platforms' images alone; many registries refuse an index whose images are missing
+ *
+ * A platform the index does not have fails as `UnsupportedManifest`.
+ */
 export type Platforms =
   | { readonly only: Platform.Platform }
   | { readonly strip: ReadonlyArray<Platform.Platform> }

@@ -7,8 +7,6 @@ import type * as Platform from "../../model/Platform.ts"
 
 /**
  * A blob and where its bytes come from. `mounts` is where it lives already: a place next to that one takes it over without moving it.
- *
- * @internal
  */
 export interface Blob<E = never, R = never> {
   readonly descriptor: Descriptor.Descriptor

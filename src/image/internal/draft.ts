@@ -8,7 +8,7 @@ import * as MediaType from "../../model/MediaType.ts"
 import { MalformedContent } from "../../model/RegistryError.ts"
 import type { Blob } from "./built.ts"
 
-/** @internal */
+/** OCI's media types, or Docker's. */
 export type Format = "oci" | "docker"
 
 /** A layer whose digests are known. @internal */

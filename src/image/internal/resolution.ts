@@ -19,7 +19,7 @@ export interface Resolved {
   readonly descriptor: Descriptor.Descriptor
 }
 
-/** @internal */
+/** What is wrong with the content of an image, beside the failures of its place. */
 export type ResolutionError = DataError | MediaTypeMismatch | LimitExceeded | UnsupportedManifest
 
 const maxDepth = 8

@@ -1,4 +1,4 @@
-/** What a request was about; decides what a status without a usable body means. @internal */
+/** What a request was about; decides what a status without a usable body means. */
 export type Endpoint = "base" | "manifest" | "blob" | "upload" | "tags" | "catalog" | "referrers"
 
 const tagOfCode = {

@@ -1,6 +1,6 @@
 import { sha256, sha512 } from "@noble/hashes/sha2.js"
 
-/** Hash state in the making. `digest` ends it. @internal */
+/** The running state of one hash function, as `node:crypto` and `@noble/hashes` make them; `digest` ends it. */
 export interface Incremental {
   readonly update: (bytes: Uint8Array) => unknown
   readonly digest: () => Uint8Array
