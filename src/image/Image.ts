@@ -175,7 +175,7 @@ export interface EmptyOptions {
 }
 
 /** An image without layers. @since 0.1.0 */
-export const empty = (options: EmptyOptions = {}): Draft<never> => {
+export const empty = (options: EmptyOptions = {}): Draft => {
   const { architecture, os, ...rest } = Platform.make(options.platform ?? Platform.linuxAmd64)
   const { features: _, ...known } = rest
   return {
@@ -222,11 +222,19 @@ const mountsOf = <E>(image: Image<E>) => Option.getOrUndefined(image.mounts)
  *
  * @since 0.1.0
  */
-export const appendLayer = <L, L2 extends Layer.New<unknown, unknown>>(
-  draft: Draft<L>,
-  layer: L2,
-  history: ImageConfig.HistoryEntry = {}
-): Draft<L | L2> => Drafts.append(draft, layer, history)
+export const appendLayer: {
+  <E, R, E2, R2>(
+    draft: Draft<Layer.Blob<E, R>>,
+    layer: Layer.Blob<E2, R2>,
+    history?: ImageConfig.HistoryEntry
+  ): Draft<Layer.Blob<E | E2, R | R2>>
+  <E, R, E2, R2>(
+    draft: Draft<Layer.New<E, R>>,
+    layer: Layer.New<E2, R2>,
+    history?: ImageConfig.HistoryEntry
+  ): Draft<Layer.New<E | E2, R | R2>>
+} = <L, L2 extends Layer.New<unknown, unknown>>(draft: Draft<L>, layer: L2, history: ImageConfig.HistoryEntry = {}): Draft<L | L2> =>
+  Drafts.append(draft, layer, history)
 
 /** Changes the config. What it says about layers (`rootfs`) is written anew from the layers. @since 0.1.0 */
 export const setConfig = <L>(draft: Draft<L>, change: (config: ImageConfig.ImageConfig) => ImageConfig.ImageConfig): Draft<L> => ({
