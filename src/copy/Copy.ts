@@ -102,18 +102,21 @@ export interface Entry<E1, E2> {
   readonly tags?: ReadonlyArray<string> | undefined
 }
 
+/** What the places of an entry fail with. @since 0.1.0 */
+export type EntryFailure<One> = One extends Entry<infer E1, infer E2> ? E1 | E2 : never
+
 /**
- * Many copies at once, which share the limit of `jobs` and what they learn: content that one of them put into a registry is mounted by the
+ * Many copies at once, between places of any kinds, which share the limit of `jobs` and what they learn: content that one of them put into a registry is mounted by the
  * others. The first failure ends them all, and is told when they have ended.
  *
  * @since 0.1.0
  */
-export const copyMany = <E1, E2>(
-  entries: ReadonlyArray<Entry<E1, E2>>,
+export const copyMany = <One extends Entry<unknown, unknown>>(
+  entries: ReadonlyArray<One & Entry<EntryFailure<One>, EntryFailure<One>>>,
   options: Omit<Options, "tags"> = {}
-): Effect.Effect<ReadonlyArray<Result>, E1 | E2 | CopyError> =>
+): Effect.Effect<ReadonlyArray<Result>, EntryFailure<One> | CopyError> =>
   Effect.suspend(() => {
-    const run = runOf<E1 | E2>(options)
+    const run = runOf<EntryFailure<One>>(options)
     return Jobs.forEach(entries, jobsOf(options), ({ source, reference, target, tags }) =>
       copyIn(run, source, reference, target, { ...options, tags })
     )
@@ -125,8 +128,11 @@ export interface Destination<E> {
   readonly tags?: ReadonlyArray<string> | undefined
 }
 
+/** What the target of a destination fails with. @since 0.1.0 */
+export type DestinationFailure<One> = One extends Destination<infer E> ? E : never
+
 /**
- * Copies one thing to many targets and reads it once: manifests are fetched once, and the blobs that several targets lack flow to them out
+ * Copies one thing to many targets, of any kinds, and reads it once: manifests are fetched once, and the blobs that several targets lack flow to them out
  * of one read, of which the fastest target is at most half a megabyte ahead of the slowest. `jobs` are blobs, each with all its targets.
  *
  * The results are in the order of the targets. A target that fails leaves the others alone: its failure is its result, and
@@ -137,13 +143,16 @@ export interface Destination<E> {
  *
  * @since 0.1.0
  */
-export const copyToMany = <E1, E2>(
+export const copyToMany = <E1, One extends Destination<unknown>>(
   source: ContentStore.Source<E1>,
   reference: string,
-  destinations: ReadonlyArray<Destination<E2>>,
+  destinations: ReadonlyArray<One & Destination<DestinationFailure<One>>>,
   options: Options = {}
-): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | E2 | CopyError>>, E1 | CopyError> =>
-  Effect.suspend(() => fanOut(runOf<E1 | E2>(options), source, reference, destinations, options)).pipe(Effect.scoped, Interruption.lasting)
+): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | DestinationFailure<One> | CopyError>>, E1 | CopyError> =>
+  Effect.suspend(() => fanOut(runOf<E1 | DestinationFailure<One>>(options), source, reference, destinations, options)).pipe(
+    Effect.scoped,
+    Interruption.lasting
+  )
 
 /** The events of a copy as a stream; a slow reader does not hold it up. @since 0.1.0 */
 export const stream = <E1, E2>(
