@@ -28,7 +28,10 @@ export type {
 
 /** @since 0.1.0 */
 export interface Service {
-  /** The most specific credentials known for the resource, `Anonymous` when there are none. */
+  /**
+   * The most specific credentials known for the resource, `Anonymous` when there are none. Asked for each request to a registry that wants
+   * credentials, so that other ones count from the next request on; `refreshing` is for keychains that take time.
+   */
   readonly resolve: (resource: CredentialKeys.Resource) => Effect.Effect<Credentials.Credentials, KeychainError>
 }
 

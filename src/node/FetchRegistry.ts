@@ -36,14 +36,14 @@ export interface FetchOptions {
 
 /**
  * - `hosts`: settings by host, instead of those of `RegistryHosts` in the context
- * - `keychain`: where credentials come from; nowhere by default
+ * - `keychain`: where credentials come from; nowhere by default. What it fails with and requires, the whole does
  * - `retry`, `transport`: the options of `RetryPolicy` and `RegistryTransport`
  *
  * @since 0.1.0
  */
-export interface Options extends FetchOptions {
+export interface Options<KeychainE = never, KeychainR = never> extends FetchOptions {
   readonly hosts?: RegistryHosts.Options | undefined
-  readonly keychain?: Layer.Layer<Keychain.Keychain> | undefined
+  readonly keychain?: Layer.Layer<Keychain.Keychain, KeychainE, KeychainR> | undefined
   readonly retry?: RetryPolicy.Options | undefined
   readonly transport?: RegistryTransport.Options | undefined
 }
@@ -60,7 +60,9 @@ export const layerHttpClient = (options: FetchOptions = {}): Layer.Layer<HttpCli
   FetchClient.layer({ redirects: options.redirects ?? "manual", bufferBytes: options.bufferBytes ?? 16 * 1024 * 1024 })
 
 /** @since 0.1.0 */
-export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
+export const layerWith = <KeychainE = never, KeychainR = never>(
+  options: Options<KeychainE, KeychainR> = {}
+): Layer.Layer<Registry, KeychainE, KeychainR> => {
   const client = RegistryClient.layer.pipe(
     Layer.provideMerge(RegistryTransport.layer(options.transport)),
     Layer.provide([options.keychain ?? Keychain.layerAnonymous, TokenCache.layerMemory, RetryPolicy.layer(options.retry)]),

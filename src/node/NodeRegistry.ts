@@ -27,12 +27,14 @@ import * as NodeClient from "./NodeClient.ts"
  * - `tokenCache`: where tokens are kept instead of in memory
  * - `retry`, `transport`, `dispatcher`: the options of `RetryPolicy`, `RegistryTransport` and `Dispatcher`
  *
+ * What the layers of keychain and tokens fail with and require, the whole does.
+ *
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<KeychainE = never, KeychainR = never, TokenCacheE = never, TokenCacheR = never> {
   readonly hosts?: RegistryHosts.Options | undefined
-  readonly keychain?: Layer.Layer<Keychain.Keychain> | undefined
-  readonly tokenCache?: Layer.Layer<TokenCache.TokenCache> | undefined
+  readonly keychain?: Layer.Layer<Keychain.Keychain, KeychainE, KeychainR> | undefined
+  readonly tokenCache?: Layer.Layer<TokenCache.TokenCache, TokenCacheE, TokenCacheR> | undefined
   readonly retry?: RetryPolicy.Options | undefined
   readonly transport?: RegistryTransport.Options | undefined
   readonly dispatcher?: Omit<Dispatcher.Options, "tls"> | undefined
@@ -50,7 +52,9 @@ export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): 
   )
 
 /** The client and what it stands on, with other parts than the usual ones. @since 0.1.0 */
-export const layerWith = (options: Options = {}): Layer.Layer<Registry> => {
+export const layerWith = <KeychainE = never, KeychainR = never, TokenCacheE = never, TokenCacheR = never>(
+  options: Options<KeychainE, KeychainR, TokenCacheE, TokenCacheR> = {}
+): Layer.Layer<Registry, KeychainE | TokenCacheE, KeychainR | TokenCacheR> => {
   const keychain = options.keychain ?? Layer.provide(Keychain.layerDockerConfig(), NodeContext.layer)
   const client = RegistryClient.layer.pipe(
     Layer.provideMerge(RegistryTransport.layer(options.transport)),

@@ -19,15 +19,15 @@ import * as Quirks from "./Quirks.ts"
 /**
  * - `hosts`: the registries; `registry.test`, open to everyone and true to the spec, unless given
  * - `rules`: the faults of the network, see `FaultyHttp`
- * - `keychain`: the first account of each registry unless given
+ * - `keychain`: the first account of each registry unless given. What it fails with and requires, the whole does
  * - `settings`, `retry`, `transport`: as for the client of a program
  *
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<KeychainE = never, KeychainR = never> {
   readonly hosts?: MemoryRegistry.MemoryRegistryOptions["hosts"] | undefined
   readonly rules?: ReadonlyArray<FaultyHttp.Rule> | undefined
-  readonly keychain?: Layer.Layer<Keychain.Keychain> | undefined
+  readonly keychain?: Layer.Layer<Keychain.Keychain, KeychainE, KeychainR> | undefined
   readonly settings?: RegistryHosts.Options | undefined
   readonly retry?: RetryPolicy.Options | undefined
   readonly transport?: RegistryTransport.Options | undefined
@@ -42,7 +42,9 @@ export type TestRegistry =
   | HttpClient.HttpClient
 
 /** @since 0.1.0 */
-export const layer = (options: Options = {}): Layer.Layer<TestRegistry> => {
+export const layer = <KeychainE = never, KeychainR = never>(
+  options: Options<KeychainE, KeychainR> = {}
+): Layer.Layer<TestRegistry, KeychainE, KeychainR> => {
   const hosts = options.hosts ?? { "registry.test": {} }
   const accounts = Object.entries(hosts).map(([host, behavior]) => [host, Quirks.credentials(behavior)] as const)
   const network = FaultyHttp.layer({ rules: options.rules ?? [] }).pipe(Layer.provideMerge(MemoryRegistry.layer({ hosts })))
