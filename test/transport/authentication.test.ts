@@ -88,6 +88,16 @@ describe("authentication", () => {
     }).pipe(Effect.provide(Registries.layer({ hosts: bearer(), keychain })))
   )
 
+  it.effect("gets a new token as often as one that was taken does not count any more, be it within a second", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      yield* seed
+      const statuses = yield* Effect.forEach([1, 2, 3, 4], () => Effect.zipLeft(statusOf(), registry.revokeTokens))
+      expect(statuses).toEqual([200, 200, 200, 200])
+      expect((yield* registry.requestCounts)["GET token"]).toBe(4)
+    }).pipe(Effect.provide(Registries.layer({ hosts: bearer(), keychain })))
+  )
+
   it.effect("does not go on for ever with a registry that believes no token", () =>
     Effect.gen(function* () {
       yield* seed

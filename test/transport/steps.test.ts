@@ -128,7 +128,13 @@ const lending = () => {
     prefix: "",
     ping: { scheme: "https", status: 401, challenges: [], apiVersion: undefined },
     greeting: undefined,
-    authenticator: { isAsked: () => true, authorize: () => authorize, answer: () => Effect.succeedNone, token: () => Effect.succeedNone }
+    authenticator: {
+      isAsked: () => true,
+      authorize: () => authorize,
+      answer: () => Effect.succeedNone,
+      accepted: () => {},
+      token: () => Effect.succeedNone
+    }
   }
   const endpoint: Endpoint = {
     registry: "registry.test",

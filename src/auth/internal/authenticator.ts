@@ -42,6 +42,8 @@ export interface Authenticator {
     rejected: Option.Option<Redacted.Redacted>,
     from?: string | undefined
   ) => Effect.Effect<Option.Option<Redacted.Redacted>, AuthFailure>
+  /** What `answer` gave was taken: should it be refused later, then because it has come to its end or was revoked. */
+  readonly accepted: (header: Redacted.Redacted) => void
   /** The token for the need; none where the endpoint does not ask for tokens. */
   readonly token: (need: Need) => Effect.Effect<Option.Option<AccessToken.AccessToken>, AuthFailure>
 }
@@ -76,7 +78,7 @@ interface Issued {
 }
 
 const memory = 1000
-/** A token refused this soon after it was fetched in answer to a 401 will not be taken later either; an older one may just have ended. */
+/** A token refused this soon after it was fetched in answer to a 401, and never taken, will not be taken later either; an older one may just have ended. */
 const answerLifeMillis = 1000
 
 const nothing = Option.none<Redacted.Redacted>()
@@ -237,9 +239,17 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
         : Option.some(yield* fetchToken(need, challenge.value, scopesFor(need), credentials, undefined))
     })
 
+    const textOf = (header: Redacted.Redacted) => Redacted.value(header).replace(/^Bearer /, "")
+
+    const accepted = (header: Redacted.Redacted) => {
+      const text = textOf(header)
+      const found = issued.get(text)
+      if (found?.answered !== undefined) issued.set(text, { ...found, answered: undefined })
+    }
+
     /** What was known of the rejected token, which is forgotten. */
     const reject = Effect.fnUntraced(function* (rejected: Option.Option<Redacted.Redacted>) {
-      const text = Option.match(rejected, { onNone: () => "", onSome: (header) => Redacted.value(header).replace(/^Bearer /, "") })
+      const text = Option.match(rejected, { onNone: () => "", onSome: textOf })
       const found = issued.get(text)
       if (found !== undefined) yield* options.tokenCache.invalidate(found.key, found.token)
       return found
@@ -290,7 +300,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
       return Option.filter(yield* headerFor(need, challenge.value, [], credentials), (header) => !sameHeader(header, rejected))
     })
 
-    return { isAsked: () => eager || known.length > 0, authorize, answer, token }
+    return { isAsked: () => eager || known.length > 0, authorize, answer, accepted, token }
   })
 
 /**

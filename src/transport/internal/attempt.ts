@@ -110,6 +110,7 @@ export const attempt = (
         if (!pass.move()) yield* restore(pass.regain)
         response = yield* send(next)
       }
+      if (response.status !== 401 && Option.isSome(last)) authenticator.accepted(last.value)
       return { response, sent }
     })
 

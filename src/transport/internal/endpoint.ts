@@ -135,6 +135,7 @@ const noCredentials: Authenticator.Authenticator = {
   isAsked: () => false,
   authorize: () => Effect.succeedNone,
   answer: () => Effect.succeedNone,
+  accepted: () => {},
   token: () => Effect.succeedNone
 }
 
