@@ -1,5 +1,5 @@
 /**
- * Every error of the library as a value: one tag per OCI error code, the failures of our own checks, and the rules that turn a
+ * The errors of the library as values: one tag per OCI error code, the failures of our own checks, and the rules that turn a
  * registry's answer into one of them.
  *
  * Errors hold plain data (they encode to JSON and back) and never a request, a response, a credential or a signed query.
@@ -132,7 +132,12 @@ export const RegistryError = Schema.Union(
   StoreError
 )
 
-/** Any error of the library; the schema encodes each to JSON and back. @since 0.1.0 */
+/**
+ * Any error that a place or a registry ends in; the schema encodes each to JSON and back. Two modules have one more of their own, which is a
+ * schema as well: `TagUpdate.TagMoved` and `TagSelection.InvalidSelection`.
+ *
+ * @since 0.1.0
+ */
 export type RegistryError = typeof RegistryError.Type
 
 /** @since 0.1.0 */

@@ -43,7 +43,12 @@ export interface Options<KeychainE = never, KeychainR = never, TokenCacheE = nev
 /** What the layers provide. @since 0.1.0 */
 export type Registry = RegistryClient.RegistryClient | RegistryTransport.RegistryTransport | HttpClient.HttpClient
 
-/** `NodeClient` with the trust settings of `RegistryHosts`. @since 0.1.0 */
+/**
+ * `NodeClient` with the trust settings of `RegistryHosts`. A client of one's own goes around it with `Layer.provideMerge`: the layer also
+ * provides how names are looked up, without which the addresses behind names that servers give are not looked at.
+ *
+ * @since 0.1.0
+ */
 export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
     Effect.map(RegistryHosts.RegistryHosts, (hosts) =>
