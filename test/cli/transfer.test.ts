@@ -439,7 +439,7 @@ describe("pull, push, export and import", () => {
         assert.strictEqual(code, 2)
         assert.strictEqual(
           err,
-          'effect-oci: "v1" is not a valid reference: an image in a docker archive needs a name and a tag, name:tag\n'
+          'effect-oci: "v1" is not a valid reference: an image in a docker archive needs a name and a tag, such as acme/app:1.4\n'
         )
       }
       assert.deepStrictEqual(

@@ -22,7 +22,11 @@ export const name = (tag: string, repository: Reference.Repository | undefined):
   const found = isName(tag) ? normalize(tag) : Option.none()
   return Either.fromOption(
     found,
-    () => new InvalidReference({ input: tag.slice(0, 512), reason: "an image in a docker archive needs a name and a tag, name:tag" })
+    () =>
+      new InvalidReference({
+        input: tag.slice(0, 512),
+        reason: "an image in a docker archive needs a name and a tag, such as acme/app:1.4"
+      })
   )
 }
 
