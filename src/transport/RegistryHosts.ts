@@ -223,7 +223,12 @@ export const make = (options: Options): Service => {
   }
 }
 
-/** See `make`. @since 0.1.0 */
+/**
+ * See `make`. It goes to the layer that reaches registries, which reads it when it is built: `Layer.provide(NodeRegistry.layer, hosts)`, or
+ * `Effect.provide(hosts)` after that layer. Merged with it, or beside it in one list, it has no effect; no type can tell, since there are defaults.
+ *
+ * @since 0.1.0
+ */
 export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(RegistryHosts, make(options))
 
 /** A setting whose name is misspelt would be none, and nobody would know. */
@@ -234,7 +239,7 @@ const misfit = (name: string, error: ParseResult.ParseError): ConfigError.Config
 
 /**
  * Settings as JSON in one configuration value, `OCI_REGISTRY_HOSTS` unless named otherwise. The defaults where there is no such value; fails
- * for settings that no host has.
+ * for settings that no host has. It goes where {@link layer} goes.
  *
  * @since 0.1.0
  */
