@@ -183,6 +183,8 @@ describe("deleteManifest and deleteTag", () => {
         )
         expect(outcome).toEqual(Either.left(expect.objectContaining({ _tag: "Unsupported", status: DELETE.status })))
         expect(asked).toEqual(["DELETE /v2/acme/app/manifests/v1"])
+        const { message } = Either.getOrThrowWith(Either.flip(outcome), () => new Error("the tag was deleted"))
+        expect(message).toMatch(/\. The registry takes no tag away by itself: deleting the manifest takes all of its tags$/)
       }
     })
   )

@@ -151,7 +151,9 @@ export class Unsupported extends Schema.TaggedError<Unsupported>("effect-oci/Uns
     return TypeId
   }
   override get message(): string {
-    return responseMessage(this)
+    // What a registry says of it is seldom of use: docker-registry, that a digest is not right.
+    const takesNoTag = "The registry takes no tag away by itself: deleting the manifest takes all of its tags"
+    return responseMessage(this, this.operation === "deleteTag" ? takesNoTag : undefined)
   }
 }
 
