@@ -2,8 +2,10 @@
 import type * as ValidationError from "@effect/cli/ValidationError"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as RegistryClient from "../client/RegistryClient.ts"
@@ -27,10 +29,11 @@ export type OpenError = PlaceError | ValidationError.ValidationError
 
 type Requirements = RegistryClient.RegistryClient | FileSystem.FileSystem | Path.Path | Scope.Scope
 
-/** What is meant in a place: how to ask for it, and the tag it goes by, if any. */
+/** What is meant in a place: how to ask for it, and the tag it goes by, if any, or the whole name it has in an archive. */
 export interface Named {
   readonly reference: string
   readonly tag: string | undefined
+  readonly name?: string | undefined
 }
 
 /** A place to read from. */
@@ -53,6 +56,8 @@ export interface Writable {
   readonly tag: string | undefined
   readonly digest: string | undefined
   readonly requireTag: RequireTag
+  /** Whether images keep the whole names they have in an archive. */
+  readonly keepsNames: boolean
   /** What is told about something of that tag. */
   readonly nameOf: (tag: string | undefined) => string
   /** What is left to do when all is written. */
@@ -84,6 +89,13 @@ export const tagOf = (name: string): string | undefined => {
   return Index.isDigest(name) ? undefined : Either.getOrUndefined(Either.map(Reference.parse(name), ({ tag }) => tag))
 }
 
+/** What was named in a place on this machine. */
+const namedAs = (reference: string, tag: string | undefined): Named => ({
+  reference,
+  tag,
+  name: Option.getOrUndefined(DockerNames.whole(reference))
+})
+
 /** Those of the names of a place whose tags are selected. */
 export const selected = <E>(names: Stream.Stream<string, E>, selection: TagSelection.Selection) =>
   TagSelection.selectBy(selection, (name: string) => tagOf(name) ?? name)(names)
@@ -99,7 +111,8 @@ const meant = ({ main, roots }: Local): Effect.Effect<Named, PlaceError> =>
   Effect.zipWith(main, roots, ({ digest }, entries) => {
     const names = entries.flatMap((entry) => (entry.digest === digest ? (entry.annotations?.[Annotations.refName] ?? []) : []))
     const [tag] = names.flatMap((name) => tagOf(name) ?? [])
-    return { reference: digest, tag }
+    const [name] = Arr.getSomes(names.map(DockerNames.whole))
+    return { reference: digest, tag, name }
   })
 
 const ofRegistry = (text: string, place: Place.Registry) =>
@@ -115,7 +128,7 @@ const ofRegistry = (text: string, place: Place.Registry) =>
 const inLayout = ({ digest, tag }: Place.InLayout, store: Local) => {
   const reference = digest ?? tag
   return {
-    named: reference === undefined ? meant(store) : Effect.succeed({ reference, tag }),
+    named: reference === undefined ? meant(store) : Effect.succeed(namedAs(reference, tag)),
     isSpelledOut: reference !== undefined
   }
 }
@@ -133,8 +146,7 @@ const ofDockerArchive = (place: Place.DockerArchive) =>
   Effect.map(Archive.read(place.path, { format: "docker" }), (source) => ({
     place,
     source,
-    named:
-      place.name === undefined ? meant(source) : Effect.succeed({ reference: Reference.familiarName(place.name), tag: place.name.tag }),
+    named: place.name === undefined ? meant(source) : Effect.succeed(namedAs(Reference.familiarName(place.name), place.name.tag)),
     isSpelledOut: place.name !== undefined
   }))
 
@@ -161,7 +173,7 @@ export const archive = (path: string, name: string | undefined): Effect.Effect<R
   Effect.map(Archive.read(path), (source) => ({
     place: source.format === "oci" ? Place.OciArchive({ path }) : Place.DockerArchive({ path }),
     source,
-    named: name === undefined ? meant(source) : Effect.succeed({ reference: name, tag: tagOf(name) }),
+    named: name === undefined ? meant(source) : Effect.succeed(namedAs(name, tagOf(name))),
     isSpelledOut: name !== undefined
   }))
 
@@ -186,6 +198,7 @@ export const writable = (text: string, from: Place.Place): Effect.Effect<Writabl
       tag: hasTagOrDigest(text) ? tag : undefined,
       digest,
       requireTag: () => Effect.void,
+      keepsNames: false,
       nameOf: tagged(target.label),
       commit: Effect.void
     }))
@@ -209,6 +222,7 @@ export const opened = (
         tag: place.name?.tag,
         digest: undefined,
         requireTag: (tag) => Effect.asVoid(DockerNames.name(tag, name?.repository)),
+        keepsNames: name === undefined,
         nameOf: tagged(name === undefined ? target.label : `${target.label}:${Reference.familiarName(name.repository)}`),
         commit: target.commit
       }))
@@ -224,5 +238,6 @@ const called = (place: Place.OciLayout | Place.OciArchive, target: ContentStore.
   tag: place.tag,
   digest: place.digest,
   requireTag: () => Effect.void,
+  keepsNames: false,
   nameOf: tagged(target.label)
 })

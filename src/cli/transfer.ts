@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as TagSelection from "../client/TagSelection.ts"
 import * as ContentStore from "../content/ContentStore.ts"
+import * as DockerNames from "../content/internal/dockerNames.ts"
 import * as Index from "../content/internal/layoutIndex.ts"
 import * as Place from "../content/Place.ts"
 import * as Copy from "../copy/Copy.ts"
@@ -62,14 +63,18 @@ const summary = ({ blobs, bytes, manifests, mounted, skipped, unchanged }: Count
   return parts.join(", ")
 }
 
-/** The tag in a name that an archive or a folder has for an image. */
-const targetTag = (name: string): string => Places.tagOf(name) ?? name
+/** What an image is called at its target that has this name in an archive or a folder: mostly the tag in it. */
+const targetTag = (to: Places.Writable, name: string): string => {
+  const kept = to.keepsNames ? DockerNames.whole(name) : Option.none()
+  return Option.getOrElse(kept, () => Places.tagOf(name) ?? name)
+}
 
 /** The target's tag, else the source's, else `latest`; none for what either side names by digest. */
-const tagFor = (from: Places.Readable, { reference, tag }: Places.Named, to: Places.Writable): string | undefined => {
+const tagFor = (from: Places.Readable, { name, reference, tag }: Places.Named, to: Places.Writable): string | undefined => {
   if (to.tag !== undefined) return to.tag
   if (to.digest !== undefined) return undefined
-  if (tag !== undefined) return to.place._tag === "Registry" ? targetTag(tag) : tag
+  if (to.keepsNames && name !== undefined) return name
+  if (tag !== undefined) return to.place._tag === "Registry" ? targetTag(to, tag) : tag
   return from.isSpelledOut && Index.isDigest(reference) ? undefined : "latest"
 }
 
@@ -188,7 +193,7 @@ const differing = Effect.fnUntraced(function* (source: Places.Readable["source"]
 
 /** Names of an archive may differ in more than the tag, which is all that is left of them in the target. */
 const requireApart = Effect.fnUntraced(function* (source: Places.Readable["source"], to: Places.Writable, names: ReadonlyArray<string>) {
-  for (const [tag, sharing] of Object.entries(Arr.groupBy(names, targetTag))) {
+  for (const [tag, sharing] of Object.entries(Arr.groupBy(names, (name) => targetTag(to, name)))) {
     const two = yield* differing(source, sharing)
     if (two !== undefined) {
       return yield* UsageError.fail(`${two.join(" and ")} are different images, and both would be ${to.nameOf(tag)}: copy them one by one`)
@@ -207,7 +212,7 @@ const all = Effect.fnUntraced(function* (from: Places.Readable, to: Places.Writa
   if (!ContentStore.hasTags<typeof source, Places.PlaceError>(source)) return yield* UsageError.fail(`${source.label} has no tags to list`)
   const names = Chunk.toReadonlyArray(yield* Stream.runCollect(Places.selected(source.tags, selection)))
   if (names.length === 0) return yield* UsageError.fail(`${source.label} has no such tags`)
-  const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [targetTag(name)] }))
+  const entries = names.map((name) => ({ source, reference: name, target: to.target, tags: [targetTag(to, name)] }))
   yield* Effect.forEach(entries, ({ tags: [tag] }) => (tag === undefined ? Effect.void : to.requireTag(tag)), { discard: true })
   yield* requireApart(source, to, names)
   const results = yield* Effect.scoped(Effect.flatMap(copyOptions(options, to), (shared) => Copy.copyMany(entries, shared)))

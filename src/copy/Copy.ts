@@ -106,8 +106,8 @@ export interface Entry<E1, E2> {
 export type EntryFailure<One> = One extends Entry<infer E1, infer E2> ? E1 | E2 : never
 
 /**
- * Many copies at once, between places of any kinds, which share the limit of `jobs` and what they learn: content that one of them put into a registry is mounted by the
- * others. The first failure ends them all, and is told when they have ended.
+ * Many copies at once, between places of any kinds, which share the limit of `jobs` and what they learn: content that one of them put into a
+ * registry is mounted by the others. The first failure ends them all, and is told when they have ended.
  *
  * @since 0.1.0
  */
@@ -132,8 +132,9 @@ export interface Destination<E> {
 export type DestinationFailure<One> = One extends Destination<infer E> ? E : never
 
 /**
- * Copies one thing to many targets, of any kinds, and reads it once: manifests are fetched once, and the blobs that several targets lack flow to them out
- * of one read, of which the fastest target is at most half a megabyte ahead of the slowest. `jobs` are blobs, each with all its targets.
+ * Copies one thing to many targets, of any kinds, and reads it once: manifests are fetched once, and the blobs that several targets lack flow
+ * to them out of one read, of which the fastest target is at most half a megabyte ahead of the slowest. `jobs` are blobs, each with all its
+ * targets.
  *
  * The results are in the order of the targets. A target that fails leaves the others alone: its failure is its result, and
  * `Effect.flatMap(Effect.all)` makes it that of the whole. What fails as a whole is the source, as long as its manifests are read.

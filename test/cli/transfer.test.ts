@@ -427,6 +427,37 @@ describe("pull, push, export and import", () => {
     })
   )
 
+  it.scoped("images keep the names they have in an archive in a docker archive", () =>
+    Effect.gen(function* () {
+      const { path, run } = yield* Cli.make()
+      const images = [DirImage.fromLayers([encode("one")]), DirImage.fromLayers([encode("two")])] as const
+      const one = `docker-archive:${yield* TarFiles.write(path("one.tar"), newSave([["acme/app:1.4", images[0]]]))}`
+      const two = yield* TarFiles.write(
+        path("two.tar"),
+        newSave([
+          ["acme/app:1.4", images[0]],
+          ["acme/web:1.4", images[1]]
+        ])
+      )
+      const layout = `oci:${path("layout")}`
+      yield* run("copy", one, `${layout}:acme/app:1.4`)
+      for (const args of [[one], [`${one}:acme/app:1.4`], [`docker-archive:${two}:acme/app:1.4`], [layout], [`${layout}:acme/app:1.4`]]) {
+        const target = `docker-archive:${path("copy.tar")}`
+        const copied = yield* run("copy", ...args, target)
+        assert.strictEqual(copied.code, 0, copied.err)
+        assert.isTrue(copied.out.startsWith(`${target}:acme/app:1.4@sha256:`), copied.out)
+        assert.strictEqual((yield* run("ls", target)).out, "acme/app:1.4\n")
+        const named = yield* run("copy", ...args, `${target}:else/app:2`)
+        assert.strictEqual(named.code, 0, named.err)
+        assert.strictEqual((yield* run("ls", target)).out, "else/app:2\n")
+      }
+      assert.strictEqual((yield* run("copy", "-a", `docker-archive:${two}`, `docker-archive:${path("all.tar")}`)).code, 0)
+      assert.strictEqual((yield* run("ls", `docker-archive:${path("all.tar")}`)).out, "acme/app:1.4\nacme/web:1.4\n")
+      assert.strictEqual((yield* run("export", "--format=docker", one, path("exported.tar"))).code, 0)
+      assert.strictEqual((yield* run("ls", `docker-archive:${path("exported.tar")}`)).out, "acme/app:1.4\n")
+    })
+  )
+
   it.scoped("an image without a name does not go into a docker archive, and nothing is read for it", () =>
     Effect.gen(function* () {
       const { folder, path, registry, run } = yield* seeded

@@ -14,14 +14,16 @@ const parse = (text: string) => Option.filter(Either.getRight(Reference.parse(te
 /** As docker prints it; none when it is no name of an image. @internal */
 export const normalize = (text: string): Option.Option<string> => Option.map(parse(text), Reference.familiarName)
 
+/** The same for text that can be nothing else: none for a bare tag, or a digest. @internal */
+export const whole = (text: string): Option.Option<string> => (isName(text) && !Index.isDigest(text) ? normalize(text) : Option.none())
+
 /** The name that a tag gives an image: a name by itself, else a tag of the archive's repository. @internal */
 export const name = (tag: string, repository: Reference.Repository | undefined): Either.Either<string, InvalidReference> => {
   if (!isName(tag) && repository !== undefined) {
     return Either.map(Reference.parseTag(tag), (_) => Reference.familiarName(Reference.withTag(repository, _)))
   }
-  const found = isName(tag) ? normalize(tag) : Option.none()
   return Either.fromOption(
-    found,
+    whole(tag),
     () =>
       new InvalidReference({
         input: tag.slice(0, 512),
