@@ -4,6 +4,7 @@ import * as Path from "node:path"
 import { inspect } from "node:util"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone, assertSome } from "@effect/vitest/utils"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -34,7 +35,7 @@ describe("CredentialHelper", () => {
         const helper = yield* service(fake)
         const found = yield* helper.get("desktop", "ghcr.io")
         assert.deepStrictEqual(fake.calls, [{ helper: "desktop", verb: "get", input: "ghcr.io" }])
-        assert.deepStrictEqual(Option.map(found, Credentials.identity), Option.some(Credentials.identity(Credentials.basic("me", "pass"))))
+        assertSome(Option.map(found, Credentials.identity), Credentials.identity(Credentials.basic("me", "pass")))
       })
     )
 
@@ -42,7 +43,7 @@ describe("CredentialHelper", () => {
       Effect.gen(function* () {
         const helper = yield* service(always(FakeHelpers.json({ Username: "<token>", Secret: "refresh" })))
         const found = yield* helper.get("acr", "x.azurecr.io")
-        assert.deepStrictEqual(Option.map(found, reveal), Option.some(["IdentityToken", "refresh"]))
+        assertSome(Option.map(found, reveal), ["IdentityToken", "refresh"])
       })
     )
 
@@ -56,8 +57,8 @@ describe("CredentialHelper", () => {
 
     it.effect("knows the words for «not found», and an empty answer", () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* (yield* service(always(FakeHelpers.notFound))).get("x", "h"), Option.none())
-        assert.deepStrictEqual(yield* (yield* service(always(FakeHelpers.json({ Username: "", Secret: "" })))).get("x", "h"), Option.none())
+        assertNone(yield* (yield* service(always(FakeHelpers.notFound))).get("x", "h"))
+        assertNone(yield* (yield* service(always(FakeHelpers.json({ Username: "", Secret: "" })))).get("x", "h"))
       })
     )
 
@@ -238,14 +239,14 @@ describe("CredentialHelper", () => {
           })
         )
         const helper = yield* service(fake)
-        assert.deepStrictEqual(yield* helper.get("x", "ghcr.io"), Option.none())
+        assertNone(yield* helper.get("x", "ghcr.io"))
         yield* helper.store("x", "ghcr.io", Credentials.basic("me", "p:ä"))
         assert.deepStrictEqual(JSON.parse(fake.calls[1]?.input ?? ""), { ServerURL: "ghcr.io", Username: "me", Secret: "p:ä" })
         const stored = yield* helper.get("x", "ghcr.io")
-        assert.deepStrictEqual(Option.map(stored, Credentials.identity), Option.some(Credentials.identity(Credentials.basic("me", "p:ä"))))
+        assertSome(Option.map(stored, Credentials.identity), Credentials.identity(Credentials.basic("me", "p:ä")))
         assert.deepStrictEqual(yield* helper.list("x"), { "ghcr.io": "me" })
         yield* helper.erase("x", "ghcr.io")
-        assert.deepStrictEqual(yield* helper.get("x", "ghcr.io"), Option.none())
+        assertNone(yield* helper.get("x", "ghcr.io"))
       })
     )
 
@@ -299,10 +300,7 @@ printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' "$server" "$1" "$serve
         )
         const helper = yield* CredentialHelper.make()
         const found = yield* helper.get("loud", "ghcr.io")
-        assert.deepStrictEqual(
-          Option.map(found, Credentials.identity),
-          Option.some(Credentials.identity(Credentials.basic("get", "ghcr.io")))
-        )
+        assertSome(Option.map(found, Credentials.identity), Credentials.identity(Credentials.basic("get", "ghcr.io")))
       }).pipe(Effect.provide(NodeContext.layer))
     )
 

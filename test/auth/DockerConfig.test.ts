@@ -4,6 +4,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone, assertSome } from "@effect/vitest/utils"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -514,9 +515,9 @@ describe("DockerConfig", () => {
     it.effect("login writes docker's", () =>
       Effect.gen(function* () {
         const path = (variables: Record<string, string>) => DockerConfig.defaultPath.pipe(env(variables), Effect.provide(Path.layer))
-        assert.deepStrictEqual(yield* path(everything), Option.some("/d/config.json"))
-        assert.deepStrictEqual(yield* path({ HOME: "/h" }), Option.some(home))
-        assert.deepStrictEqual(yield* path({}), Option.none())
+        assertSome(yield* path(everything), "/d/config.json")
+        assertSome(yield* path({ HOME: "/h" }), home)
+        assertNone(yield* path({}))
       })
     )
   })

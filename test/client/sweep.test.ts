@@ -1,5 +1,6 @@
 /** A transfer broken at every place it can break: at each byte, and at each of its requests. */
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import { deepStrictEqual } from "@effect/vitest/utils"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -76,7 +77,7 @@ const push = (name: string, options: BlobUpload.Options, method: string, request
               yield* world.faults.setRules([{ match: { method, skip: request, count: 1 }, fault: Fault.cutRequestAt(offset) }])
               const { outcome } = yield* World.throughTime(world.client.putBlob(repository, blob, { from: pieces }, options))
               assert.strictEqual(outcome, "uploaded", where)
-              assert.deepStrictEqual(yield* world.registry.blob("acme/app", blob.digest), Option.some(content), where)
+              deepStrictEqual(yield* world.registry.blob("acme/app", blob.digest), Option.some(content), where)
               assert.deepStrictEqual(yield* world.registry.openUploads, [], where)
               yield* settled(world, where)
             })

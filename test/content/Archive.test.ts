@@ -6,12 +6,12 @@ import * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone, assertSome } from "@effect/vitest/utils"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Archive from "../../src/content/Archive.ts"
 import * as Descriptor from "../../src/model/Descriptor.ts"
@@ -872,11 +872,11 @@ describe("writing a docker-archive", () => {
       const repository = Either.getOrThrow(Reference.parseRepository("ghcr.io/acme/app"))
       const archive = yield* write(file, { ...docker, repository })
       const first = yield* push(archive, image, ["v1", "docker.io/library/app:latest"])
-      assert.deepStrictEqual(yield* archive.current("v1"), Option.some(first.descriptor))
-      assert.deepStrictEqual(yield* archive.current("app:latest"), Option.some(first.descriptor))
-      assert.deepStrictEqual(yield* archive.current("v2"), Option.none())
+      assertSome(yield* archive.current("v1"), first.descriptor)
+      assertSome(yield* archive.current("app:latest"), first.descriptor)
+      assertNone(yield* archive.current("v2"))
       const second = yield* push(archive, other, ["v1"])
-      assert.deepStrictEqual(yield* archive.current("v1"), Option.some(second.descriptor))
+      assertSome(yield* archive.current("v1"), second.descriptor)
       yield* archive.tag(first.descriptor, "v3")
       assert.include(yield* failure(archive.tag(first.config, "v4")), "StoreError")
       yield* archive.commit

@@ -6,12 +6,12 @@ import { SystemError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone } from "@effect/vitest/utils"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as MemoryStore from "../../src/content/MemoryStore.ts"
@@ -143,7 +143,7 @@ describe("the files of a layout", () => {
       for (const meant of [layout.resolve("latest"), layout.main]) {
         assert.include(yield* failure(meant), "several images have the tag latest: name one of them by digest")
       }
-      assert.deepStrictEqual(yield* layout.current("latest"), Option.none())
+      assertNone(yield* layout.current("latest"))
       for (const { descriptor, digest } of [first, second]) assert.deepStrictEqual(yield* layout.resolve(digest), descriptor)
       yield* layout.tag(second.descriptor, "latest")
       assert.deepStrictEqual(yield* layout.main, second.descriptor)

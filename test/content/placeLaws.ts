@@ -1,11 +1,11 @@
 /** What is true of every place: the same tests for memory, folders and archives. */
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone, assertSome } from "@effect/vitest/utils"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as ContentStore from "../../src/content/ContentStore.ts"
@@ -74,7 +74,7 @@ export const targetLaws = <E>(name: string, make: Make<E>): void => {
         const { descriptor } = yield* push(target, image, ["v1"])
         const absent = manifestOf(other)
         assert.isFalse(yield* target.exists(absent.descriptor))
-        assert.deepStrictEqual(yield* target.current("v2"), Option.none())
+        assertNone(yield* target.current("v2"))
         assert.strictEqual(yield* failure(target.tag(absent.descriptor, "v2")), "StoreError: missing")
         const place = yield* look
         assert.isFalse(yield* place.exists(absent.descriptor))
@@ -219,9 +219,9 @@ export const targetLaws = <E>(name: string, make: Make<E>): void => {
       Effect.gen(function* () {
         const { look, target } = yield* make
         const first = yield* push(target, image, ["v1", "latest"])
-        assert.deepStrictEqual(yield* target.current("latest"), Option.some(first.descriptor))
+        assertSome(yield* target.current("latest"), first.descriptor)
         const second = yield* push(target, other, ["latest"])
-        assert.deepStrictEqual(yield* target.current("latest"), Option.some(second.descriptor))
+        assertSome(yield* target.current("latest"), second.descriptor)
         yield* target.tag(second.descriptor, "v2")
         yield* target.tag(second.descriptor, "v2")
         const place = yield* look

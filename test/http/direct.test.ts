@@ -5,6 +5,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone } from "@effect/vitest/utils"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -81,7 +82,7 @@ describe("direct", () => {
       assert.isUndefined(Direct.takeBody(direct))
       assert.include(String((yield* Effect.flip(direct.text)).cause), "read before")
       assert.strictEqual(Buffer.concat([...(yield* body.pull)]).toString(), "for nobody")
-      assert.deepStrictEqual(yield* Effect.flip(body.pull), Option.none())
+      assertNone(yield* Effect.flip(body.pull))
       body.abort()
 
       const read = yield* start(HttpClientRequest.get(server.origin), target(server.origin)).response

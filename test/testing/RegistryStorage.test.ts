@@ -2,6 +2,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { assertSome } from "@effect/vitest/utils"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -59,7 +60,7 @@ for (const [place, make] of Object.entries(places)) {
         const digest = Digest.fromBytes(utf8("hello you"))
         assert.isTrue(Option.isNone(yield* storage.blobSize("a", digest)))
         assert.strictEqual(yield* upload.commit(digest), 9)
-        assert.deepStrictEqual(yield* storage.blobSize("a", digest), Option.some(9))
+        assertSome(yield* storage.blobSize("a", digest), 9)
         assert.strictEqual(yield* text(storage, digest), "hello you")
         assert.deepStrictEqual(yield* storage.uploads, [])
         assert.isTrue(Option.isNone(yield* storage.upload("a", upload.id)))
@@ -141,8 +142,8 @@ for (const [place, make] of Object.entries(places)) {
       Effect.gen(function* () {
         const digest = yield* store(storage, "a", "shared")
         assert.isTrue(Option.isNone(yield* storage.linkBlob(digest, "b", "c")))
-        assert.deepStrictEqual(yield* storage.linkBlob(digest, "b", "a"), Option.some(6))
-        assert.deepStrictEqual(yield* storage.linkBlob(digest, "d"), Option.some(6))
+        assertSome(yield* storage.linkBlob(digest, "b", "a"), 6)
+        assertSome(yield* storage.linkBlob(digest, "d"), 6)
         assert.deepStrictEqual(yield* storage.repositories, ["a", "b", "d"])
         for (const repository of ["a", "b"]) assert.isTrue(yield* storage.removeBlob(repository, digest))
         assert.isFalse(yield* storage.removeBlob("a", digest))
@@ -165,9 +166,10 @@ for (const [place, make] of Object.entries(places)) {
           const away = Effect.zipRight(storage.removeBlob("a", digest), storage.removeManifest("a", manifest.digest), { concurrent: true })
           yield* Effect.zipRight(away, again, { concurrent: true })
           assert.strictEqual(yield* text(storage, digest), `content ${round}`)
-          assert.deepStrictEqual(
-            Option.map(yield* storage.manifest("b", manifest.digest), (found) => found.bytes),
-            Option.some(bytes)
+          const stored = yield* storage.manifest("b", manifest.digest)
+          assertSome(
+            Option.map(stored, (found) => found.bytes),
+            bytes
           )
         }
       })
@@ -176,7 +178,7 @@ for (const [place, make] of Object.entries(places)) {
     check("a request that waited for a session that ended is not run; one change of manifests at a time", (storage) =>
       Effect.gen(function* () {
         const upload = yield* storage.openUpload("a")
-        assert.deepStrictEqual(yield* upload.exclusive(Effect.succeed(1)), Option.some(1))
+        assertSome(yield* upload.exclusive(Effect.succeed(1)), 1)
         const [, late] = yield* Effect.all([upload.exclusive(upload.cancel), upload.exclusive(Effect.die("too late"))], {
           concurrency: "unbounded"
         })
@@ -213,7 +215,7 @@ for (const [place, make] of Object.entries(places)) {
         const referrer = { mediaType: "application/x", digest, size: bytes.length, annotations: { a: "b" } }
         const manifest = { digest, mediaType: "application/x", bytes, subject, referrer }
         yield* storage.putManifest("deep/er", manifest, ["two", "one"])
-        assert.deepStrictEqual(yield* storage.manifest("deep/er", digest), Option.some(manifest))
+        assertSome(yield* storage.manifest("deep/er", digest), manifest)
         assert.deepStrictEqual(yield* storage.tags("deep/er"), ["one", "two"])
         assert.deepStrictEqual(yield* storage.referrers("deep/er", subject), [referrer])
         assert.isTrue(yield* storage.removeTag("deep/er", "one"))
@@ -245,9 +247,9 @@ describe("a folder", () => {
 
       const after = yield* RegistryStorage.makeFolder(directory)
       assert.deepStrictEqual(yield* after.repositories, ["group", "group/app"])
-      assert.deepStrictEqual(yield* after.blobSize("group/app", digest), Option.some(6))
+      assertSome(yield* after.blobSize("group/app", digest), 6)
       assert.strictEqual(yield* text(after, digest), "a blob")
-      assert.deepStrictEqual(yield* after.tag("group", "v1"), Option.some(manifest))
+      assertSome(yield* after.tag("group", "v1"), manifest)
       assert.deepStrictEqual((yield* Effect.flatten(after.manifest("group", manifest))).bytes, bytes)
       assert.deepStrictEqual(yield* after.referrers("group", subject), [referrer])
       assert.deepStrictEqual(yield* after.uploads, [])
