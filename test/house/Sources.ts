@@ -8,10 +8,10 @@ export const root = fileURLToPath(new URL("../../", import.meta.url))
 
 const storeys = ["model", "http", "auth", "transport", "client", "content", "image", "copy", "sync"]
 
-/** Each floor and the floors below it, which it may import. `engine` stands beside `content`, on `client`. */
+/** Each floor and the floors below it, which it may import. `engine` stands beside `image`, on `content`. */
 export const floors: Readonly<Record<string, ReadonlyArray<string>>> = {
   ...Object.fromEntries(storeys.map((floor, level) => [floor, storeys.slice(0, level)])),
-  engine: storeys.slice(0, storeys.indexOf("client") + 1)
+  engine: storeys.slice(0, storeys.indexOf("content") + 1)
 }
 
 /** Folders at the rim may import any floor. */
