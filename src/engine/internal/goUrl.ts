@@ -13,7 +13,7 @@ export interface GoUrl {
   /** Whether two slashes announce a host, which may be empty. */
   readonly hasAuthority: boolean
   readonly user: User | undefined
-  /** Host and port; an IPv6 address in its brackets. */
+  /** Host and port as they are written; an IPv6 address in its brackets. */
   readonly host: string
   /** As it is written, escapes and all. */
   readonly path: string
@@ -41,8 +41,7 @@ const plain = {
 
 const encoder = new TextEncoder()
 
-const escapes = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
+const escapes = (bytes: Uint8Array): string => Array.from(bytes, (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
 
 const isEscaped = (text: string): boolean => !/%(?![0-9A-Fa-f]{2})/.test(text)
 
@@ -85,28 +84,21 @@ const isZone = (text: string): boolean =>
     (character) => character === "%" || character === " " || plain.host.test(character)
   )
 
-const decoder = new TextDecoder()
-
-const unescape = (text: string): string =>
-  text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => decoder.decode(Uint8Array.from(run.slice(1).split("%"), (hex) => Number.parseInt(hex, 16))))
-
-const parseHost = (text: string): string | undefined => {
+const isHost = (text: string): boolean => {
   const close = text.startsWith("[") ? text.lastIndexOf("]") : -1
-  if (text.startsWith("[") && close === -1) return undefined
+  if (text.startsWith("[") && close === -1) return false
   const colon = text.lastIndexOf(":")
   const port = close !== -1 ? text.slice(close + 1) : colon === -1 ? "" : text.slice(colon)
-  if (!/^(?::[0-9]*)?$/.test(port)) return undefined
   const zone = close === -1 ? -1 : text.slice(0, close).indexOf("%25")
   const [before, within] = zone === -1 ? [text, ""] : [text.slice(0, zone), text.slice(zone, close)]
-  if (!hostCharacters.test(text) || !isEscaped(text) || hostEscape.test(before) || !isZone(within)) return undefined
-  return unescape(text)
+  return /^(?::[0-9]*)?$/.test(port) && hostCharacters.test(text) && isEscaped(text) && !hostEscape.test(before) && isZone(within)
 }
 
 const parseAuthority = (text: string): Authority | undefined => {
   const at = text.lastIndexOf("@")
-  const host = parseHost(text.slice(at + 1))
+  const host = text.slice(at + 1)
   const user = at === -1 ? undefined : parseUser(text.slice(0, at))
-  return host === undefined || (at !== -1 && user === undefined) ? undefined : { user, host }
+  return isHost(host) && (at === -1 || user !== undefined) ? { user, host } : undefined
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what Go refuses
@@ -135,12 +127,9 @@ export const parse = (text: string): GoUrl | undefined => {
 const printUser = ({ name, password }: User): string =>
   normalized(name, plain.user) + (password === undefined ? "" : `:${normalized(password, plain.user)}`)
 
-const printHost = (host: string): string =>
-  Array.from(host, (character) => (plain.host.test(character) ? character : escapes(encoder.encode(character)))).join("")
-
 const printAuthority = ({ hasAuthority, host, path, user }: GoUrl): string => {
   if (!hasAuthority || (host === "" && user === undefined && path === "")) return ""
-  return `//${user === undefined ? "" : `${printUser(user)}@`}${printHost(host)}`
+  return `//${user === undefined ? "" : `${printUser(user)}@`}${normalized(host, plain.host)}`
 }
 
 /** `URL.String`. @internal */

@@ -1,5 +1,6 @@
 import * as GoText from "./goText.ts"
 import * as IpNetwork from "./ipNetwork.ts"
+import { maskText } from "./settingText.ts"
 
 interface HostPort {
   readonly host: string
@@ -25,9 +26,9 @@ const domain = new RegExp(`^${label}(?:\\.${label})*(?::[0-9]+)?$`)
 /** Why the text is not `host[:port]` to the engine, in its words (`validateHostPort`). @internal */
 export const problemOf = (text: string): string | undefined => {
   const { host, port } = split(text) ?? { host: text, port: "" }
-  if (!domain.test(text) && !IpNetwork.isAddress(host)) return `invalid host ${GoText.quote(host)}`
+  if (!domain.test(text) && !IpNetwork.isAddress(host)) return `invalid host ${GoText.quote(maskText(host))}`
   if (port === "") return undefined
-  const number = GoText.readInteger(port)
+  const number = GoText.readInteger(maskText(port))
   if (typeof number === "string") return number
   return number < 0 || number > 65535 ? `invalid port ${GoText.quote(port)}` : undefined
 }

@@ -92,5 +92,4 @@ const print6 = (bytes: Address): string => {
 }
 
 /** The one spelling of a network. @internal */
-export const printNetwork = ({ address, bits }: Network): string =>
-  `${address.length === 4 ? address.join(".") : print6(address)}/${bits}`
+export const printNetwork = ({ address, bits }: Network): string => `${address.length === 4 ? address.join(".") : print6(address)}/${bits}`

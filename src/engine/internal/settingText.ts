@@ -7,21 +7,23 @@ import type * as GoUrl from "./goUrl.ts"
 
 const hidden = "xxxxx"
 
-const secretParameter = /(^|[&;])([^=&;]*(?:token|secret|password|passwd|credential|signature|sig|key|auth)[^=&;]*)=[^&;]+/gi
+const secretParameter = /(^|[?&;])([^?&;=]*(?:token|secret|password|passwd|credential|signature|sig|key|auth)[^?&;=]*)=[^&;#]+/gi
+
+const maskParameters = (text: string): string => text.replace(secretParameter, `$1$2=${hidden}`)
 
 /** Without password; nor with a user alone, which may be a token. @internal */
 export const maskUrl = (url: GoUrl.GoUrl): GoUrl.GoUrl => ({
   ...url,
   opaque: maskText(url.opaque),
   path: url.path.replace(/^\/.*@/s, `/${hidden}@`),
-  query: url.query?.replace(secretParameter, `$1$2=${hidden}`),
+  query: url.query === undefined ? undefined : maskParameters(url.query),
   ...(url.user !== undefined && { user: { name: url.user.password === undefined ? hidden : url.user.name, password: hidden } })
 })
 
-/** Text that is no URL. What stands before its last `@` may be a user and a password. @internal */
+/** Text that need be no URL. What stands before its last `@` may be a user and a password. @internal */
 export const maskText = (text: string): string => {
   const [, scheme = "", user, rest] = /^((?:[a-z][a-z0-9+.-]*:)?\/\/)?(.*)(@.*)$/is.exec(text) ?? []
-  if (user === undefined || rest === undefined) return text
+  if (user === undefined || rest === undefined) return maskParameters(text)
   const colon = user.indexOf(":")
-  return `${scheme}${colon === -1 ? hidden : `${user.slice(0, colon)}:${hidden}`}${rest}`
+  return `${scheme}${colon === -1 ? hidden : `${user.slice(0, colon)}:${hidden}`}${maskParameters(rest)}`
 }

@@ -80,8 +80,7 @@ const schemed = (list: string, text: string): Checked<never> =>
 /** `LoadAllowNondistributableArtifacts`. @internal */
 export const nondistributable = (texts: ReadonlyArray<string>): Checked<Entries> => {
   const list = "allow-nondistributable-artifacts"
-  const read = (text: string) =>
-    Either.flatMap(indexName(text), () => (text.includes("://") ? schemed(list, text) : entry(list, text)))
+  const read = (text: string) => Either.flatMap(indexName(text), () => (text.includes("://") ? schemed(list, text) : entry(list, text)))
   return Either.map(Either.all(texts.map(read)), collect)
 }
 
