@@ -1,5 +1,6 @@
 export * as Dispatcher from "./Dispatcher.ts"
 export * as FetchRegistry from "./FetchRegistry.ts"
 export * as NodeClient from "./NodeClient.ts"
+export * as NodeHostAddresses from "./NodeHostAddresses.ts"
 export * as NodeRegistry from "./NodeRegistry.ts"
 export * as UndiciClient from "./UndiciClient.ts"

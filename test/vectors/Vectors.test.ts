@@ -7,22 +7,9 @@ const tests = fileURLToPath(new URL("..", import.meta.url))
 
 /** Tables of floors that are not built yet: the container engine's view of registries, with its V1 protocol. */
 const engine: ReadonlySet<string> = new Set([
-  "allow-nondistributable-config",
-  "allow-nondistributable-match",
-  "endpoint-fallback",
-  "endpoint-lookup",
-  "index-info",
-  "index-name-validation",
-  "insecure-registries",
-  "is-secure-index",
-  "load-mirrors",
-  "mirror-validation",
-  "mount-candidates",
-  "repository-info",
   "resumable-reader",
   "search-index",
   "service-auth-and-search",
-  "service-options",
   "tarsum",
   "v1-endpoint",
   "v1-endpoints-header",
