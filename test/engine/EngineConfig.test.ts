@@ -321,6 +321,8 @@ describe("EngineConfig", () => {
   })
 
   it.prop("networks that it prints are read as the same", [fc.ipV4(), fc.ipV6(), fc.nat(32), fc.nat(128)], ([four, six, bits4, bits6]) => {
+    // An IPv4 address in IPv6 clothes is in no network of IPv6, to Go.
+    fc.pre(!/ffff/i.test(six))
     const { cidrs } = configOf({ "insecure-registries": [`${four}/${bits4}`, `${six}/${bits6}`] }).insecure
     assert.deepStrictEqual(configOf({ "insecure-registries": cidrs }).insecure.cidrs, cidrs)
     const config = configOf({ "insecure-registries": cidrs })
