@@ -10,7 +10,6 @@ const engine: ReadonlySet<string> = new Set([
   "resumable-reader",
   "search-index",
   "service-auth-and-search",
-  "tarsum",
   "v1-endpoint",
   "v1-endpoints-header",
   "v1-ping",

@@ -50,8 +50,8 @@ export const isZero = (block: Uint8Array): boolean => block.every((byte) => byte
 const checksumOffset = 148
 const spaces = 8 * 0x20
 
-/** The sum of all bytes, those of the checksum itself counted as spaces. Some old programs added signed bytes. */
-const checksums = (block: Uint8Array): ReadonlyArray<number> => {
+/** The sum of all bytes, those of the checksum itself counted as spaces. Some old programs added signed bytes. @internal */
+export const checksums = (block: Uint8Array): ReadonlyArray<number> => {
   let [unsigned, signed] = [spaces, spaces]
   for (const [at, byte] of block.entries()) {
     if (at >= checksumOffset && at < checksumOffset + 8) continue
