@@ -34,6 +34,7 @@ const hosts = ({ insecure, plainHttp }: Settings) =>
   Effect.map(
     RegistryHosts.RegistryHosts,
     (base): RegistryHosts.Service => ({
+      ...base,
       get: (host) => {
         const settings = base.get(host)
         return {

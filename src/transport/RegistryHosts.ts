@@ -16,13 +16,18 @@ import * as Schema from "effect/Schema"
 import * as Reference from "../model/Reference.ts"
 
 /**
- * `https`, `http`, or `auto`: https first and plain http as a fall-back, for local and private registries only. Over the fall-back
- * credentials go to this machine alone: that https does not answer may be an attacker's doing. Say `http` to have them sent. A host
- * that redirects from plain http to https at the same address is asked by https from then on.
+ * `https`, `http`, or one of two that find out by asking:
+ *
+ * - `auto`: https first and plain http as a fall-back, for local and private registries only. Over the fall-back credentials go to this
+ *   machine alone: that https does not answer may be an attacker's doing. Say `http` to have them sent
+ * - `either`: plain http when https has failed, wherever the host is, and credentials are sent over both. Whoever is on the way to the host
+ *   can see to it that https fails, and then reads all: for hosts that somebody has called insecure, as in docker's `insecure-registries`
+ *
+ * A host that redirects from plain http to https at the same address is asked by https from then on.
  *
  * @since 0.1.0
  */
-export const Scheme = Schema.Literal("auto", "https", "http")
+export const Scheme = Schema.Literal("auto", "https", "http", "either")
 
 /** @since 0.1.0 */
 export type Scheme = typeof Scheme.Type
@@ -150,10 +155,20 @@ export const Options = Schema.Record({ key: Schema.String, value: Schema.partial
 /** @since 0.1.0 */
 export type Options = typeof Options.Type
 
+/** Why a host cannot be spoken to. @since 0.1.0 */
+export interface Obstacle {
+  readonly message: string
+}
+
 /** @since 0.1.0 */
 export interface Service {
   /** The settings of a registry, or of a mirror by its host. */
   readonly get: (host: string) => HostSettings
+  /**
+   * Finds out what has to be known before a registry or a mirror is asked for the first time; scheme and trust count as `get` tells them
+   * afterwards. A host with an obstacle is not asked: requests fail with `TransportError`, whose reason is `tls`, and the next one looks again.
+   */
+  readonly prepare?: ((host: string) => Effect.Effect<void, Obstacle>) | undefined
 }
 
 /**

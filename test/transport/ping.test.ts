@@ -11,12 +11,14 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import * as Keychain from "../../src/auth/Keychain.ts"
+import * as TokenCache from "../../src/auth/TokenCache.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as Fault from "../../src/testing/Fault.ts"
 import * as FaultyHttp from "../../src/testing/FaultyHttp.ts"
 import * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
-import type * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
+import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as RegistryTransport from "../../src/transport/RegistryTransport.ts"
+import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
 import * as Registries from "../support/Registries.ts"
 import { load } from "../vectors/Vectors.ts"
 
@@ -193,6 +195,93 @@ describe("ping", () => {
       expect(open.asked).toEqual(["GET http://registry.test/v2/"])
     })
   )
+
+  describe("of a host that may be spoken to by either scheme", () => {
+    const name = "registry.test"
+    const keychain = Keychain.layer({ [name]: Credentials.basic("alice", Redacted.make("secret")) })
+    const settings = { [name]: { scheme: "either" } } as const
+    const basic: Reply = { status: 401, headers: { "www-authenticate": 'Basic realm="x"' } }
+
+    const get = Effect.flatMap(RegistryTransport.RegistryTransport, (transport) => {
+      const request = { operation: "get", endpoint: "manifest", registry: name, scopes: [], method: "GET" } as const
+      return Effect.scoped(transport.execute({ ...request, path: "/v2/x/manifests/1" }))
+    })
+
+    it.effect("takes plain http when https fails, on the internet too, and sends credentials there", () => {
+      const { asked, http } = host({ https: { refused: "ERR_SSL_WRONG_VERSION_NUMBER" }, http: [basic, {}] })
+      return Effect.gen(function* () {
+        expect(yield* get).toMatchObject({ status: 200 })
+        const last = `GET http://${name}/v2/x/manifests/1 Basic ${btoa("alice:secret")}`
+        expect(asked).toEqual([`GET https://${name}/v2/`, `GET http://${name}/v2/`, last])
+      }).pipe(Effect.provide(Registries.layerOver(http, { ...once, keychain, settings })))
+    })
+
+    it.effect("waits for https, however slow: nobody is shown credentials for impatience", () => {
+      const { asked, http } = host({ https: { after: "20 seconds" }, http: basic })
+      return Effect.gen(function* () {
+        const fiber = yield* Effect.fork(ping(name))
+        yield* TestClock.adjust("20 seconds")
+        expect(yield* Fiber.join(fiber)).toMatchObject({ scheme: "https" })
+        expect(asked).toEqual([`GET https://${name}/v2/`])
+      }).pipe(Effect.provide(Registries.layerOver(http, { ...once, keychain, settings })))
+    })
+
+    it.effect("tells the failure of https when both fail", () => {
+      const { http } = host({ https: { refused: "CERT_HAS_EXPIRED" } })
+      return Effect.gen(function* () {
+        expect(yield* Effect.flip(ping(name))).toMatchObject({ _tag: "TransportError", reason: "tls", url: `https://${name}/v2/` })
+      }).pipe(Effect.provide(Registries.layerOver(http, { ...once, settings })))
+    })
+  })
+
+  describe("of a host that something has to be found out about", () => {
+    const name = "registry.test"
+
+    const over = (http: Layer.Layer<HttpClient.HttpClient>, hosts: RegistryHosts.Service) =>
+      RegistryTransport.layer().pipe(
+        Layer.provide([
+          Keychain.layerAnonymous,
+          TokenCache.layerMemory,
+          RetryPolicy.layer(once.retry),
+          Layer.succeed(RegistryHosts.RegistryHosts, hosts)
+        ]),
+        Layer.provide(http)
+      )
+
+    it.effect("asks it as the settings are afterwards", () => {
+      const { asked, http } = host({ http: {} })
+      let found: RegistryHosts.HostSettings = { ...RegistryHosts.defaults, scheme: "https" }
+      const prepared: Array<string> = []
+      const prepare = (host: string) =>
+        Effect.sync(() => {
+          prepared.push(host)
+          found = { ...found, scheme: "http" }
+        })
+      return Effect.gen(function* () {
+        yield* ping(name)
+        yield* ping(name)
+        expect(asked).toEqual([`GET http://${name}/v2/`])
+        expect(prepared).toEqual([name])
+      }).pipe(Effect.provide(over(http, { get: () => found, prepare })))
+    })
+
+    it.effect("does not ask one that has an obstacle, and looks again the next time", () => {
+      const { asked, http } = host({ https: {} })
+      let obstacles = ["its certificates cannot be read"]
+      const prepare = () => {
+        const [message] = obstacles
+        return message === undefined ? Effect.void : Effect.fail({ message })
+      }
+      return Effect.gen(function* () {
+        const error = yield* Effect.flip(ping(name))
+        const detail = "its certificates cannot be read"
+        expect(error).toMatchObject({ _tag: "TransportError", reason: "tls", detail, retryable: false, registry: name })
+        expect(asked).toEqual([])
+        obstacles = []
+        expect(yield* ping(name)).toMatchObject({ status: 200 })
+      }).pipe(Effect.provide(over(http, { get: () => RegistryHosts.defaults, prepare })))
+    })
+  })
 
   for (const name of [
     "localhost",

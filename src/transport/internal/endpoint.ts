@@ -9,8 +9,8 @@ import * as Origin from "../../http/internal/origin.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire } from "../../http/internal/Wire.ts"
 import * as Reference from "../../model/Reference.ts"
-import type { RedirectRefused, RequestContext, TransportError } from "../../model/RegistryError.ts"
-import type { HostSettings, Mirror } from "../RegistryHosts.ts"
+import { type RedirectRefused, type RequestContext, TransportError } from "../../model/RegistryError.ts"
+import type * as RegistryHosts from "../RegistryHosts.ts"
 import type * as RetryPolicy from "../RetryPolicy.ts"
 import { attempts } from "./attempts.ts"
 import { enterIn, type HostGate } from "./hostGate.ts"
@@ -27,7 +27,7 @@ export interface Endpoint {
   readonly registry: string
   /** The host that is asked, as keychain and settings know it. */
   readonly host: string
-  readonly mirror: Mirror | undefined
+  readonly mirror: RegistryHosts.Mirror | undefined
   readonly gate: HostGate
   readonly policy: RetryPolicy.Service
   /** What was found on first use, unless the registry was out of order. */
@@ -59,6 +59,8 @@ export interface Environment {
   readonly flights: SingleFlight<Connection>
   /** How names are looked up: as the layer has it, not as whoever makes a request. */
   readonly resolver: AddressPolicy.CheckOptions["resolver"]
+  /** See `RegistryHosts.Service`. */
+  readonly prepare: RegistryHosts.Service["prepare"]
 }
 
 /** @internal */
@@ -68,29 +70,32 @@ export interface Options {
   /** The name of the host in URLs. */
   readonly apiHost: string
   readonly prefix: string
-  readonly mirror: Mirror | undefined
-  readonly settings: HostSettings
+  readonly mirror: RegistryHosts.Mirror | undefined
+  /** As they are by now: what is found out about a host may change them. */
+  readonly settings: () => RegistryHosts.HostSettings
   readonly gate: HostGate
   readonly policy: RetryPolicy.Service
 }
 
-const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
-  const { apiHost, gate, host, policy, prefix, registry, settings } = options
-  const contextOf = (scheme: Ping.Scheme): RequestContext => ({
-    registry,
-    operation: "ping",
-    endpoint: "base",
-    method: "GET",
-    url: `${scheme}://${apiHost}${prefix}/v2/`
-  })
-  const mayFallBack = settings.scheme === "auto" && Reference.mayUsePlainHttp(host)
+const pingContext = ({ apiHost, prefix, registry }: Options, scheme: Ping.Scheme): RequestContext => ({
+  registry,
+  operation: "ping",
+  endpoint: "base",
+  method: "GET",
+  url: `${scheme}://${apiHost}${prefix}/v2/`
+})
+
+const ping = Effect.fnUntraced(function* (wire: Wire, options: Options, wanted: RegistryHosts.Scheme) {
+  const { apiHost, gate, host, policy } = options
+  const contextOf = (scheme: Ping.Scheme) => pingContext(options, scheme)
+  const mayFallBack = wanted === "either" || (wanted === "auto" && Reference.mayUsePlainHttp(host))
   const reach = (scope: Scope.Scope) => {
     const send = (scheme: Ping.Scheme) => {
       const context = contextOf(scheme)
       return wire.sendIn(scope, { method: "GET", url: context.url, headers: {}, context })
     }
     const from = (scheme: Ping.Scheme) => Effect.map(send(scheme), (response) => [scheme, response] as const)
-    return mayFallBack ? Ping.eitherScheme(send) : from(settings.scheme === "http" ? "http" : "https")
+    return mayFallBack ? Ping.eitherScheme(send, { impatient: wanted === "auto" }) : from(wanted === "http" ? "http" : "https")
   }
   const once = Effect.fnUntraced(function* (scope: Scope.Scope) {
     const pass = yield* enterIn(scope, gate, "read", "small")
@@ -126,8 +131,8 @@ const ping = Effect.fnUntraced(function* (wire: Wire, options: Options) {
 const isPassing = (status: number): boolean => status === 408 || status === 429 || status >= 500
 
 /** Plain http that was agreed upon, or that does not leave this machine. A fall-back on a network would be an attacker's to bring about. */
-const mayHaveCredentials = ({ apiHost, settings }: Options, scheme: Ping.Scheme): boolean => {
-  if (scheme === "https" || settings.scheme === "http") return true
+const mayHaveCredentials = (apiHost: string, wanted: RegistryHosts.Scheme, scheme: Ping.Scheme): boolean => {
+  if (scheme === "https" || wanted === "http" || wanted === "either") return true
   return AddressPolicy.reachOf(Origin.parse(`http://${apiHost}`)?.hostname ?? "") === "loopback"
 }
 
@@ -139,21 +144,33 @@ const noCredentials: Authenticator.Authenticator = {
   token: () => Effect.succeedNone
 }
 
+/** What the settings of the host stand upon. */
+const prepared = ({ prepare }: Environment, options: Options): Effect.Effect<void, TransportError> => {
+  if (prepare === undefined) return Effect.void
+  const { method, operation, registry, url } = pingContext(options, "https")
+  return Effect.mapError(
+    prepare(options.host),
+    ({ message }) => new TransportError({ registry, operation, method, url, reason: "tls", detail: message, retryable: false })
+  )
+}
+
 const connect = Effect.fnUntraced(function* (environment: Environment, options: Options) {
   const { keychain, tokenCache, wire, clientId, resolver } = environment
-  const { answer, greeting } = yield* ping(wire, options)
+  yield* prepared(environment, options)
+  const settings = options.settings()
+  const { answer, greeting } = yield* ping(wire, options, settings.scheme)
   const origin = `${answer.scheme}://${options.apiHost}`
   const authenticator = yield* Authenticator.make({
     registry: options.host,
     origin,
-    plainHttp: answer.scheme === "http" && mayHaveCredentials(options, answer.scheme),
+    plainHttp: answer.scheme === "http" && mayHaveCredentials(options.apiHost, settings.scheme, answer.scheme),
     challenges: answer.challenges,
     keychain,
     tokenCache,
     wire,
     clientId,
-    trustedRealms: options.settings.trustedRealms,
-    eager: options.settings.eagerCredentials,
+    trustedRealms: settings.trustedRealms,
+    eager: settings.eagerCredentials,
     resolver
   })
   const connection: Connection = { origin, prefix: options.prefix, ping: answer, greeting, authenticator }
@@ -161,7 +178,7 @@ const connect = Effect.fnUntraced(function* (environment: Environment, options: 
 })
 
 const unwrapped = ({ apiHost, prefix, settings }: Options): Connection => {
-  const scheme = settings.scheme === "http" ? "http" : "https"
+  const scheme = settings().scheme === "http" ? "http" : "https"
   return {
     origin: `${scheme}://${apiHost}`,
     prefix,

@@ -31,12 +31,15 @@ const isRegistry = ({ status }: WireResponse): boolean => status === 200 || stat
 const headStart = "300 millis"
 
 /**
- * https at once, plain http 300 ms later or as soon as https has failed; the first that answers like a registry wins. When neither does,
- * what https led to is told (go-containerregistry `transport.Ping`).
+ * https at once, plain http 300 ms later (`impatient`) or as soon as https has failed; the first that answers like a registry wins. When
+ * neither does, what https led to is told (go-containerregistry `transport.Ping`).
  *
  * @internal
  */
-export const eitherScheme = <E>(send: (scheme: Scheme) => Effect.Effect<WireResponse, E>): Effect.Effect<Reached, E> =>
+export const eitherScheme = <E>(
+  send: (scheme: Scheme) => Effect.Effect<WireResponse, E>,
+  { impatient }: { readonly impatient: boolean }
+): Effect.Effect<Reached, E> =>
   Effect.gen(function* () {
     const outcomes = new Map<Scheme, Either.Either<WireResponse, E>>()
     const secureFailed = yield* Deferred.make<void>()
@@ -46,7 +49,8 @@ export const eitherScheme = <E>(send: (scheme: Scheme) => Effect.Effect<WireResp
         return Either.isRight(outcome) && isRegistry(outcome.right) ? Effect.succeed([scheme, outcome.right]) : Effect.fail(outcome)
       })
     const secure = Effect.tapError(attempt("https"), () => Deferred.succeed(secureFailed, undefined))
-    const plain = Effect.zipRight(Effect.raceFirst(Effect.sleep(headStart), Deferred.await(secureFailed)), attempt("http"))
+    const failed = Deferred.await(secureFailed)
+    const plain = Effect.zipRight(impatient ? Effect.raceFirst(Effect.sleep(headStart), failed) : failed, attempt("http"))
     return yield* Effect.catchAll(Effect.race(secure, plain), (last): Effect.Effect<Reached, E> => {
       const https = outcomes.get("https") ?? last
       const http = outcomes.get("http") ?? last

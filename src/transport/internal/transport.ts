@@ -82,7 +82,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
   const resolver = yield* AddressPolicy.NameResolver
   const wire = Wire.make(dependencies.client, { ...dependencies.wire, resolver })
   const flights = SingleFlight.make<Endpoint.Connection>(yield* Effect.scope)
-  const environment: Endpoint.Environment = { wire, keychain, tokenCache, clientId, unwrapped, flights, resolver }
+  const environment: Endpoint.Environment = { wire, keychain, tokenCache, clientId, unwrapped, flights, resolver, prepare: hosts.prepare }
   const notices = yield* Notices.make
   const mirrors = Mirrors.make(policy.maxRetryAfter)
   const endpoint = memoize<Endpoint.Endpoint>()
@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
         apiHost: Reference.registryHost(name),
         prefix: "",
         mirror: undefined,
-        settings: hosts.get(name),
+        settings: () => hosts.get(name),
         gate: gateOf(name),
         policy
       })
@@ -112,7 +112,7 @@ export const make = Effect.fnUntraced(function* (dependencies: Dependencies) {
         apiHost: url.host,
         prefix: url.pathname.replace(/\/+$/, ""),
         mirror,
-        settings: { ...hosts.get(url.host), scheme: url.protocol === "http:" ? "http" : "https" },
+        settings: () => ({ ...hosts.get(url.host), scheme: url.protocol === "http:" ? "http" : "https" }),
         gate: gateOf(url.host),
         // The registry itself is the second attempt.
         policy: RetryPolicy.none
