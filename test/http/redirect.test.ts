@@ -47,6 +47,15 @@ describe("redirect", () => {
     assert.strictEqual(right(follow(307, "https://R.test:443/b")).headers["authorization"], "Bearer x")
   })
 
+  it("tells another origin who we are only when that is said, and its cookies never", () => {
+    const request = outgoing({})
+    const to = new URL("https://cdn.test/b")
+    const options = { location: to.href, replayable: true, sharesCredentials: true }
+    const { headers } = right(Redirect.next(request, 307, new URL(request.url), to, options))
+    const { cookie: _, ...others } = request.headers
+    assert.deepStrictEqual(headers, others)
+  })
+
   it("sends a body twice only when it can be read twice", () => {
     const stream = HttpBody.stream(Stream.make(new Uint8Array([1])))
     const request = { method: "PUT", body: stream } as const

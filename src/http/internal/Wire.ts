@@ -7,6 +7,7 @@
  *
  * @internal
  */
+import type * as Cookies from "@effect/platform/Cookies"
 import type * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -72,6 +73,8 @@ export interface WireOptions {
   readonly propagateTrace?: boolean | undefined
   /** A reason to refuse a redirect that the address policy would let pass. */
   readonly allowRedirect?: ((from: URL, to: URL) => string | undefined) | undefined
+  /** Whether a redirect may take who we are to another origin; never unless this says so. Cookies stay where they are in any case. */
+  readonly sharesCredentials?: ((from: URL, to: URL) => boolean) | undefined
   /** How names are looked up for the address policy, instead of the resolver in the context. */
   readonly resolver?: AddressPolicy.CheckOptions["resolver"]
 }
@@ -82,6 +85,8 @@ export interface Reply extends WireResponse {
   readonly settle: Body.Settle | undefined
   /** From now on the body keeps to the pace, and leaves with its end. */
   readonly keepTo: (pace: Body.Pace) => void
+  /** What `Set-Cookie` says: of several lines of it the headers have one, or none that can be told apart. */
+  readonly cookies?: (() => Cookies.Cookies) | undefined
 }
 
 /** @internal */
@@ -166,7 +171,7 @@ const badUrl = (request: Exchange.Outgoing): TransportError =>
     retryable: false
   })
 
-const replyOf = ({ body, headers, status }: Exchange.Exchange, request: Exchange.Outgoing, origin: string): Reply => ({
+const replyOf = ({ body, cookies, headers, status }: Exchange.Exchange, request: Exchange.Outgoing, origin: string): Reply => ({
   status,
   headers,
   url: request.url,
@@ -177,7 +182,8 @@ const replyOf = ({ body, headers, status }: Exchange.Exchange, request: Exchange
   text: (limitBytes) => Effect.map(body.bytes(limitBytes), (bytes) => new TextDecoder().decode(bytes)),
   discard: body.discard,
   settle: body.settle,
-  keepTo: body.keepTo
+  keepTo: body.keepTo,
+  cookies
 })
 
 /** Why the redirect may not be followed, or `undefined`. */
@@ -209,7 +215,8 @@ const follow = (
       const no = yield* restore(policy(from, to, options))
       if (no !== undefined) return yield* refused(request, to.href, no)
       if (hops > maxRedirects) return yield* refused(request, to.href, `more than ${maxRedirects} redirects`)
-      const following = Redirect.next(request, status, from, to, { location, replayable: streamReplayable })
+      const sharesCredentials = options.sharesCredentials?.(from, to) ?? false
+      const following = Redirect.next(request, status, from, to, { location, replayable: streamReplayable, sharesCredentials })
       if (Either.isLeft(following)) return yield* refused(request, to.href, following.left)
       const { method } = following.right
       if (visited.includes(`${method} ${to.href}`)) return yield* refused(request, to.href, "it was there before: a loop")

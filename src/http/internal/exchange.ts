@@ -4,6 +4,7 @@
  *
  * @internal
  */
+import type * as Cookies from "@effect/platform/Cookies"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
@@ -62,6 +63,7 @@ export interface Means {
 export interface Exchange {
   readonly status: number
   readonly headers: Headers.Headers
+  readonly cookies: () => Cookies.Cookies
   readonly body: Body.Body
 }
 
@@ -287,7 +289,7 @@ export const open = (
             watchdog,
             errors: bodyErrors(request, settings)
           })
-          return Effect.succeed({ status: source.status, headers, body })
+          return Effect.succeed({ status: source.status, headers, cookies: () => source.cookies, body })
         }
       })
     })

@@ -50,13 +50,19 @@ export const target = (location: string, from: URL): URL | undefined => {
   return to
 }
 
+/** What may be told to `to`. */
+const tellable = (from: URL, to: URL, sharesCredentials: boolean): ((name: string) => boolean) => {
+  if (Origin.same(from, to)) return () => true
+  return (name) => (sharesCredentials ? name !== "cookie" : harmless.has(name))
+}
+
 /** The request at `to`, which `location` was found to name. @internal */
 export const next = (
   request: Outgoing,
   status: number,
   from: URL,
   to: URL,
-  options: { readonly location: string; readonly replayable: boolean }
+  options: { readonly location: string; readonly replayable: boolean; readonly sharesCredentials?: boolean | undefined }
 ): Either.Either<Outgoing, string> => {
   const becomesGet = status === 303 && request.method !== "HEAD" && request.method !== "GET"
   const body = becomesGet ? Body.empty : request.body
@@ -65,7 +71,7 @@ export const next = (
   return Either.right({
     method: becomesGet ? "GET" : request.method,
     url: Location.verbatim(options.location, from, to),
-    headers: Origin.same(from, to) ? kept : filter(kept, (name) => harmless.has(name)),
+    headers: filter(kept, tellable(from, to, options.sharesCredentials ?? false)),
     body,
     context: request.context
   })
