@@ -1,0 +1,55 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
+import * as Origin from "../../http/internal/origin.ts"
+import * as Wire from "../../http/internal/Wire.ts"
+import { areTrusted } from "./v1Trust.ts"
+
+/**
+ * How requests of the first API are sent.
+ *
+ * - `userAgent`: put in front of the library's own
+ * - `headers`: go with every request to the hosts that are asked, and not where these redirect to
+ * - `connectTimeout`, `headersTimeout`: together, how long nothing may happen until the answer's headers arrive; by default 30 s and 1
+ *   minute, 5 minutes for PUT
+ * - `idleTimeout`: how long a body may stand still, default 1 minute
+ * - `maxRedirects`: default 10
+ *
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly userAgent?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly headersTimeout?: Duration.DurationInput | undefined
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  readonly maxRedirects?: number | undefined
+}
+
+/** @internal */
+export interface V1Wire {
+  readonly wire: Wire.Wire
+  readonly resolver: AddressPolicy.CheckOptions["resolver"]
+  /** What goes with every request. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const lowerCase = (headers: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+/** A wire over the client of the context; the host of the URL is one that the user named. @internal */
+export const open = Effect.fnUntraced(function* (url: string, options: Options) {
+  const { headers = {}, userAgent, ...rest } = options
+  const client = yield* HttpClient.HttpClient
+  const resolver = yield* AddressPolicy.NameResolver
+  const named = Origin.parse(url)
+  if (named !== undefined) resolver.trust?.(named.hostname)
+  const agent = userAgent === undefined ? undefined : `${userAgent} ${Wire.defaultUserAgent}`
+  const v1: V1Wire = {
+    wire: Wire.make(client, { ...rest, userAgent: agent, sharesCredentials: areTrusted, resolver }),
+    resolver,
+    headers: lowerCase(headers)
+  }
+  return v1
+})
