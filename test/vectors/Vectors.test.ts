@@ -7,15 +7,8 @@ const tests = fileURLToPath(new URL("..", import.meta.url))
 
 /** Tables of floors that are not built yet: the container engine's view of registries, with its V1 protocol. */
 const engine: ReadonlySet<string> = new Set([
-  "resumable-reader",
   "search-index",
   "service-auth-and-search",
-  "v1-endpoint",
-  "v1-endpoints-header",
-  "v1-ping",
-  "v1-redirect-headers",
-  "v1-session",
-  "v1-trusted-location"
 ])
 
 const tables = readdirSync(here)
