@@ -22,14 +22,16 @@ import type { LimitExceeded, MalformedContent } from "../model/RegistryError.ts"
 import type { ImageNotFound, InvalidSearchLimit, LoginRefused, NoRegistryNamed, RepositoryNotFound } from "./internal/v1Errors.ts"
 import type { Refused, Unanswered } from "./internal/v1Exchange.ts"
 import * as Exchange from "./internal/v1Exchange.ts"
-import type { Checksums, ImageError, ImageJson, PutImageError } from "./internal/v1Images.ts"
+import type { ImageError, ImageJson, PutImageError } from "./internal/v1Images.ts"
 import * as Images from "./internal/v1Images.ts"
 import * as Index from "./internal/v1Index.ts"
+import type { Checksums } from "./internal/v1Layer.ts"
 import * as internal from "./internal/v1Login.ts"
 import type { ImageData, SearchResults } from "./internal/v1Results.ts"
 import type { TagError } from "./internal/v1Tags.ts"
 import * as Tags from "./internal/v1Tags.ts"
 import * as V1Wire from "./internal/v1Wire.ts"
+import type * as TarSum from "./TarSum.ts"
 import * as V1Endpoint from "./V1Endpoint.ts"
 
 export * from "./internal/v1Errors.ts"
@@ -41,8 +43,6 @@ export type {
 } from "./internal/v1Exchange.ts"
 export type {
   /** @since 0.1.0 */
-  Checksums,
-  /** @since 0.1.0 */
   ImageError,
   /** @since 0.1.0 */
   ImageJson,
@@ -53,6 +53,10 @@ export {
   /** @since 0.1.0 */
   RepositoryData
 } from "./internal/v1Index.ts"
+export type {
+  /** @since 0.1.0 */
+  Checksums
+} from "./internal/v1Layer.ts"
 export {
   /** @since 0.1.0 */
   ImageData,
@@ -132,6 +136,16 @@ export interface Session {
   ) => Stream.Stream<Uint8Array, Unanswered | Refused | ImageNotFound>
   /** What describes an image; its layer comes after it. */
   readonly putImageJson: (image: string, json: Uint8Array, registry?: V1Endpoint.V1Endpoint) => Effect.Effect<void, PutImageError>
+  /**
+   * The layer of an image: a tar archive that is not compressed, which is sent once, compressed with gzip. A registry that is slow to take it
+   * slows it down. Where the layer cannot be read, that is the error.
+   */
+  readonly putImageLayer: <E>(
+    image: string,
+    layer: Stream.Stream<Uint8Array, E>,
+    json: Uint8Array,
+    registry?: V1Endpoint.V1Endpoint
+  ) => Effect.Effect<Checksums, Unanswered | Refused | TarSum.Failure | E>
   /** Ends the push of an image, with what `putImageLayer` gave. */
   readonly putChecksum: (image: string, checksums: Checksums, registry?: V1Endpoint.V1Endpoint) => Effect.Effect<void, PutImageError>
 }

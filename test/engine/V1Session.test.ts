@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto"
+import { gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -7,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import { endpointsOf } from "../../src/engine/internal/v1Index.ts"
+import * as TarSum from "../../src/engine/TarSum.ts"
 import * as V1Endpoint from "../../src/engine/V1Endpoint.ts"
 import * as V1Session from "../../src/engine/V1Session.ts"
 import { concat } from "../../src/model/internal/bytes.ts"
@@ -365,6 +368,51 @@ describe("V1Session", () => {
           (session) => session.putImageJson("x", new Uint8Array(1))
         )
         assert.deepInclude(Either.getOrThrow(Either.flip(outcome)), { _tag: "ImageAlreadyExists", image: "x", registry: "registry.test" })
+      })
+    )
+
+    const tar = new Uint8Array(10_240)
+    const json = new TextEncoder().encode('{"id":"x"}')
+
+    it.effect("send a layer compressed, and sum it up on its way", () =>
+      Effect.gen(function* () {
+        const { asked, outcome } = yield* against(
+          () => ({ status: 200 }),
+          (session) => session.putImageLayer("x", Stream.make(tar.subarray(0, 600), tar.subarray(600)), json)
+        )
+        const sent = asked[0]?.body ?? new Uint8Array(0)
+        assert.deepStrictEqual(new Uint8Array(gunzipSync(sent)), tar)
+        const payload = createHash("sha256").update(json).update("\n").update(sent).digest("hex")
+        assert.deepStrictEqual(Either.getOrThrow(outcome), {
+          checksum: yield* TarSum.of(Stream.make(tar), { json }),
+          checksumPayload: `sha256:${payload}`
+        })
+      })
+    )
+
+    it.effect("fail as a layer does that cannot be read or is no archive", () =>
+      Effect.gen(function* () {
+        const failure = (layer: Stream.Stream<Uint8Array, "gone">) =>
+          Effect.map(
+            against(
+              () => ({ status: 200 }),
+              (session) => session.putImageLayer("x", layer, json)
+            ),
+            ({ outcome }) => Either.getOrThrow(Either.flip(outcome))
+          )
+        assert.strictEqual(yield* failure(Stream.concat(Stream.make(tar.subarray(0, 512)), Stream.fail("gone" as const))), "gone")
+        assert.deepInclude(yield* failure(Stream.make(new Uint8Array(1024).fill(1))), { _tag: "MalformedContent" })
+      })
+    )
+
+    it.effect("are not sent anywhere else: a layer can be read once", () =>
+      Effect.gen(function* () {
+        const { lines, outcome } = yield* against(
+          () => ({ status: 307, headers: { Location: "/elsewhere" } }),
+          (session) => session.putImageLayer("x", Stream.make(tar), json)
+        )
+        assert.strictEqual(lines.length, 1)
+        assert.deepInclude(Either.getOrThrow(Either.flip(outcome)), { _tag: "RedirectRefused" })
       })
     )
 

@@ -15,9 +15,8 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as ContentRange from "../../http/internal/contentRange.ts"
 import * as PullStream from "../../http/internal/pullStream.ts"
-import { sanitizeUrl } from "../../model/internal/sanitize.ts"
-import { TransportError } from "../../model/RegistryError.ts"
-import type { Answer, Refused, Unanswered } from "./v1Exchange.ts"
+import type { TransportError } from "../../model/RegistryError.ts"
+import { type Answer, protocol, type Refused, type Unanswered } from "./v1Exchange.ts"
 
 /** @internal */
 export type Failure = Unanswered | Refused
@@ -44,17 +43,6 @@ const wait = Duration.seconds(5)
 /** To the end of what is known to be there: Go names the place behind the last byte, which servers take for the last. @internal */
 export const rangeOf = (readBytes: number, totalBytes: number): string =>
   readBytes > totalBytes ? `bytes=${readBytes}-` : `bytes=${readBytes}-${totalBytes}`
-
-const protocol = ({ context }: Answer, detail: string): TransportError =>
-  new TransportError({
-    registry: context.registry,
-    operation: context.operation,
-    method: context.method,
-    url: sanitizeUrl(context.url),
-    reason: "protocol",
-    detail,
-    retryable: false
-  })
 
 const lengthOf = ({ headers }: Answer): number => {
   const text = headers["content-length"] ?? ""

@@ -53,6 +53,21 @@ export interface Answer extends Wire.WireResponse {
   readonly fail: Effect.Effect<never, Refused>
 }
 
+/** An answer that goes against the protocol. @internal */
+export const protocol = ({ context }: Answer, detail: string): RegistryError.TransportError => {
+  const { method, operation, registry, repository, url } = context
+  return new RegistryError.TransportError({
+    registry,
+    repository,
+    operation,
+    method,
+    url: sanitizeUrl(url),
+    reason: "protocol",
+    detail,
+    retryable: false
+  })
+}
+
 /** @internal */
 export interface Exchange {
   /** Any status is an answer. */

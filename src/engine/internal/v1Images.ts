@@ -6,12 +6,14 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { isJsonObject, parseJson } from "../../model/internal/json.ts"
 import type { LimitExceeded, MalformedContent } from "../../model/RegistryError.ts"
+import type * as TarSum from "../TarSum.ts"
 import type * as V1Endpoint from "../V1Endpoint.ts"
 import * as ResumableLayer from "./resumableLayer.ts"
 import { authorityOf } from "./v1Address.ts"
 import { ImageAlreadyExists, ImageNotFound } from "./v1Errors.ts"
-import type { Answer, Exchange, Refused, Request, Unanswered } from "./v1Exchange.ts"
+import { type Answer, type Exchange, protocol, type Refused, type Request, type Unanswered } from "./v1Exchange.ts"
 import { decoded, jsonLimitBytes, malformed } from "./v1Json.ts"
+import { type Checksums, upload } from "./v1Layer.ts"
 import { decodeIds } from "./v1Results.ts"
 
 /** Why an image could not be read. @since 0.1.0 */
@@ -24,12 +26,6 @@ export type PutImageError = Unanswered | Refused | ImageAlreadyExists
 export interface ImageJson {
   readonly json: Uint8Array
   readonly size: number | undefined
-}
-
-/** What an image was pushed with: of its layer, the TarSum, and the digest of the JSON and the bytes that were sent. @since 0.1.0 */
-export interface Checksums {
-  readonly checksum: string
-  readonly checksumPayload: string
 }
 
 /** As one part of a path; half of a surrogate pair has no place in it. */
@@ -138,5 +134,31 @@ export const make = (exchange: Exchange, index: V1Endpoint.V1Endpoint) => {
     return yield* put("putImageJson", image, "json", registry, { headers, body: HttpBody.uint8Array(json, "application/json") })
   })
 
-  return { ancestry, imageExists, imageJson, imageLayer, putChecksum, putImageJson }
+  const putImageLayer = Effect.fn("V1Session.putImageLayer")(function* <E>(
+    image: string,
+    layer: Stream.Stream<Uint8Array, E>,
+    json: Uint8Array,
+    registry?: V1Endpoint.V1Endpoint
+  ): Effect.fn.Return<Checksums, Unanswered | Refused | TarSum.Failure | E> {
+    const { body, broken, checksums } = yield* upload(layer, json)
+    const asked = Effect.gen(function* () {
+      const answer = yield* Effect.tapError(
+        ask("putImageLayer", image, "layer", registry, {
+          method: "PUT",
+          headers: { "content-type": "application/octet-stream" },
+          body,
+          replayable: false
+        }),
+        () => broken
+      )
+      if (answer.status !== 200) return yield* answer.fail
+      const found = yield* checksums
+      if (found === undefined) return yield* protocol(answer, "the registry answered before it had the whole layer")
+      yield* answer.discard
+      return found
+    })
+    return yield* Effect.scoped(asked)
+  })
+
+  return { ancestry, imageExists, imageJson, imageLayer, putChecksum, putImageJson, putImageLayer }
 }
