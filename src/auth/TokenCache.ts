@@ -230,7 +230,10 @@ export const layerKeyValueStore: Layer.Layer<TokenCache, never, KeyValueStore.Ke
 )
 
 /** Nothing is kept and nothing shared: a token per request. @since 0.1.0 */
-export const layerNone: Layer.Layer<TokenCache> = Layer.succeed(TokenCache, {
+export const none: Service = {
   get: <E>(_: TokenKey, acquire: Effect.Effect<AccessToken.AccessToken, E>) => acquire,
   invalidate: () => Effect.void
-})
+}
+
+/** See `none`. @since 0.1.0 */
+export const layerNone: Layer.Layer<TokenCache> = Layer.succeed(TokenCache, none)

@@ -61,6 +61,8 @@ export interface Options {
   readonly tokenCache: TokenCache.Service
   readonly wire: Wire
   readonly clientId?: string | undefined
+  /** Whether token services are asked for a refresh token as well: for a login, whose result is kept. */
+  readonly offline?: boolean | undefined
   /** Hosts of token services that may be internal and need not stay the one seen first. */
   readonly trustedRealms?: ReadonlyArray<string> | undefined
   /** Whether no challenge is waited for where the credentials need none to be sent. */
@@ -149,6 +151,7 @@ export const make = (options: Options): Effect.Effect<Authenticator> =>
         scopes,
         credentials,
         clientId: options.clientId,
+        offline: options.offline,
         context: need.context
       })
 

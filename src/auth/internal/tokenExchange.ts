@@ -36,6 +36,8 @@ export interface ExchangeOptions {
   readonly scopes: ReadonlyArray<string>
   readonly credentials: Credentials.Credentials
   readonly clientId?: string | undefined
+  /** Whether a refresh token is asked for. */
+  readonly offline?: boolean | undefined
   /** The request that needs the token. */
   readonly context: RegistryError.RequestContext
 }
@@ -103,7 +105,8 @@ const attempt = Effect.fnUntraced(function* (wire: Wire, options: ExchangeOption
     realm,
     service: options.challenge.parameters["service"],
     scopes,
-    clientId: options.clientId ?? defaultClientId
+    clientId: options.clientId ?? defaultClientId,
+    offline: options.offline
   }
   if (Credentials.isIdentityToken(credentials)) {
     const posted = yield* send(wire, options, "POST", realm.replace(/#.*$/s, ""), TokenRequest.form(question, credentials.token))

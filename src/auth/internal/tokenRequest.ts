@@ -7,6 +7,8 @@ export interface TokenQuestion {
   /** One scope each, the most important first. */
   readonly scopes: ReadonlyArray<string>
   readonly clientId: string
+  /** Whether a refresh token is wanted as well, for somebody who keeps it. */
+  readonly offline?: boolean | undefined
 }
 
 // As Go's `url.QueryEscape`: some token services compare the text.
@@ -25,7 +27,7 @@ const present = (name: string, value: string | undefined): ReadonlyArray<readonl
 /**
  * The URL of the GET flow: the realm with its own query kept as written, one `scope` per scope, `service` when the challenge named one and
  * `account` with a user name (docker/distribution sends it, go-containerregistry does not; it costs nothing and some services log it).
- * `client_id` is left to the POST flow: here it only goes with `offline_token`, which asks for a refresh token nobody keeps.
+ * `client_id` goes only along with `offline_token`, which asks for a refresh token.
  *
  * @internal
  */
@@ -33,6 +35,7 @@ export const url = (question: TokenQuestion, account: string | undefined): strin
   const [base = "", own = ""] = question.realm.replace(/#.*$/s, "").split(/\?(.*)/s)
   const asked = written([
     ...present("account", account),
+    ...(question.offline === true ? [["client_id", question.clientId] as const, ["offline_token", "true"] as const] : []),
     ...question.scopes.map((scope) => ["scope", scope] as const),
     ...present("service", question.service)
   ])
