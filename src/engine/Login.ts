@@ -11,7 +11,6 @@
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Credentials from "../auth/Credentials.ts"
 import * as DockerConfig from "../auth/DockerConfig.ts"
@@ -52,12 +51,12 @@ export interface LoggedIn {
 }
 
 /** Why nobody is logged in: what the last endpoint that was asked said. @since 0.1.0 */
-export type LoginError = RegistryClient.PingError | V1Session.LoginRefused | EngineConfig.InvalidEngineConfig
+export type LoginError = RegistryClient.PingError | V1Session.LoginRefused
 
-/** A failure, and whether the next endpoint is asked. */
+/** A failure, and whether it is the last word on the matter. */
 interface Failure {
   readonly error: LoginError
-  readonly goOn: boolean
+  readonly final: boolean
 }
 
 type Attempt = Effect.Effect<LoggedIn, Failure, HttpClient.HttpClient>
@@ -65,7 +64,7 @@ type Attempt = Effect.Effect<LoggedIn, Failure, HttpClient.HttpClient>
 const byV2 = (endpoint: EngineEndpoints.Endpoint, { clientId, credentials, userAgent }: Options): Attempt =>
   Effect.gen(function* () {
     const visit = { registry: endpoint.host, url: endpoint.url, operation: "login", credentials, clientId, userAgent }
-    const v2 = yield* Effect.mapError(V2Endpoint.ping(visit, true), (error): Failure => ({ error, goOn: true }))
+    const v2 = yield* Effect.mapError(V2Endpoint.ping(visit, true), (error): Failure => ({ error, final: false }))
     const entered = Effect.gen(function* () {
       const { header, token } = yield* v2.authorize([])
       // Asked for credentials, and there are none that fit: the same request would get the same answer.
@@ -74,25 +73,23 @@ const byV2 = (endpoint: EngineEndpoints.Endpoint, { clientId, credentials, userA
       const refreshToken = Option.getOrUndefined(token)?.refreshToken
       return { endpoint, credentials: refreshToken === undefined ? credentials : Credentials.identityToken(refreshToken) }
     })
-    return yield* Effect.mapError(entered, (error): Failure => ({ error, goOn: !v2.confirmed }))
+    return yield* Effect.mapError(entered, (error): Failure => ({ error, final: v2.confirmed }))
   })
 
 const byV1 = (endpoint: EngineEndpoints.Endpoint, { credentials, userAgent }: Options): Attempt =>
   V1Session.login(V1Endpoint.fromEndpoint(endpoint), credentials, { ...V2Endpoint.patience, userAgent }).pipe(
     Effect.as({ endpoint, credentials }),
-    Effect.mapError((error): Failure => ({ error, goOn: error._tag !== "LoginRefused" }))
+    Effect.mapError((error): Failure => ({ error, final: error._tag === "LoginRefused" }))
   )
-
-const attempt = (endpoint: EngineEndpoints.Endpoint, options: Options): Attempt =>
-  endpoint.version === "v1" ? byV1(endpoint, options) : byV2(endpoint, options)
 
 const hostOf = (registry: string): string => DockerConfig.convertToHostname(registry).toLowerCase() || DockerHub.indexHostname
 
 /**
  * Tries the credentials at the endpoints of a registry, one after the other: by https, and where the registry is an insecure one by plain http,
  * and then, unless `disable-legacy-registry` is set, by the V1 protocol. The next one is asked where nobody answers, and where a v2 endpoint
- * that does not call itself one (`Docker-Distribution-Api-Version`) does not let us in; a refusal by one that does is final. Token services
- * are asked for an identity token along with the access token.
+ * that does not call itself one (`Docker-Distribution-Api-Version`) does not let us in; a refusal by one that does is final. Unlike the
+ * engine it leaves plain http alone at a host that has answered by https. Token services are asked for an identity token along with the access
+ * token.
  *
  * Needs an `HttpClient` that knows how each host is verified, as that of `NodeRegistry` with `EngineHosts`. A password goes by plain http where
  * the registry is an insecure one.
@@ -102,12 +99,15 @@ const hostOf = (registry: string): string => DockerConfig.convertToHostname(regi
 export const login: (options: Options) => Effect.Effect<LoggedIn, LoginError, HttpClient.HttpClient> = Effect.fn("Login.login")(function* (
   options: Options
 ) {
-  const host = hostOf(options.registry ?? "")
-  const [first, ...others] = yield* EngineEndpoints.forPush(options.config ?? EngineConfig.empty, host)
-  let outcome = yield* Effect.either(attempt(first, options))
-  for (const endpoint of others) {
-    if (Either.isRight(outcome) || !outcome.left.goOn) break
-    outcome = yield* Effect.either(attempt(endpoint, options))
-  }
-  return yield* Either.mapLeft(outcome, ({ error }) => error)
+  const endpoints = yield* EngineEndpoints.forPush(options.config ?? EngineConfig.empty, hostOf(options.registry ?? ""))
+  const final = new WeakSet<LoginError>()
+  const attempt = (endpoint: EngineEndpoints.Endpoint) =>
+    Effect.mapError(endpoint.version === "v1" ? byV1(endpoint, options) : byV2(endpoint, options), (failure) => {
+      if (failure.final) final.add(failure.error)
+      return failure.error
+    })
+  return yield* EngineEndpoints.firstOf(endpoints, attempt, {
+    continuesAfter: (error) => !final.has(error),
+    confirmsV2: (error) => final.has(error)
+  })
 })

@@ -70,7 +70,8 @@ const wireTo = Effect.fnUntraced(function* ({ url, userAgent }: Options) {
 
 const get = Effect.fnUntraced(function* (
   wire: Wire.Wire,
-  { operation, registry }: Options,
+  { registry }: Options,
+  operation: string,
   origin: string,
   authorization: Option.Option<Redacted.Redacted>
 ) {
@@ -92,7 +93,7 @@ export const ping = Effect.fnUntraced(function* (options: Options, offline: bool
   const { clientId, credentials, registry } = options
   const { resolver, wire } = yield* wireTo(options)
   const named = options.url.replace(/\/$/, "")
-  const greeting = yield* get(wire, options, named, Option.none())
+  const greeting = yield* get(wire, options, "ping", named, Option.none())
   // A redirect from plain http to https at the same address is the host's own word.
   const secured = named.replace(/^http:/, "https:")
   const origin = Origin.sameText(secured, greeting.origin) ? secured : named
@@ -110,7 +111,7 @@ export const ping = Effect.fnUntraced(function* (options: Options, offline: bool
     resolver
   })
   const authorize = Effect.fnUntraced(function* (scopes: ReadonlyArray<string>) {
-    const need: Authenticator.Need = { scopes, context: greeting.context }
+    const need: Authenticator.Need = { scopes, context: { ...greeting.context, operation: options.operation } }
     const token = yield* authenticator.token(need)
     const header = Option.isSome(token) ? Option.some(AccessToken.authorization(token.value)) : yield* authenticator.authorize(need)
     const authorization: Authorization = { header, token }
@@ -120,7 +121,7 @@ export const ping = Effect.fnUntraced(function* (options: Options, offline: bool
     confirmed: announcesV2(greeting.headers["docker-distribution-api-version"]),
     greeting,
     authorize,
-    get: (authorization) => get(wire, options, origin, authorization)
+    get: (authorization) => get(wire, options, options.operation, origin, authorization)
   }
   return endpoint
 })
