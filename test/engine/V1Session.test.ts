@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
@@ -463,6 +464,42 @@ describe("V1Session", () => {
       })
     )
   })
+
+  it.effect("has an outcome whatever is answered", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(200, 201, 204, 206, 301, 307, 401, 404, 416, 500),
+          fc.oneof(fc.json(), fc.string(), fc.constant('[{"id":1}]'), fc.constant('{"results":[[null]],"__proto__":1}')),
+          fc.dictionary(
+            fc.constantFrom("X-Docker-Endpoints", "X-Docker-Token", "X-Docker-Size", "Set-Cookie", "Location", "Accept-Ranges"),
+            fc.oneof(fc.stringMatching(/^[ -~]{0,20}$/), fc.constantFrom("bytes", "a=b; Max-Age=x; Expires=y", "//", "http://a@b"))
+          ),
+          (status, body, headers) =>
+            Effect.runPromise(
+              against(
+                () => ({ status, headers, body }),
+                (session) =>
+                  Effect.all(
+                    [
+                      session.search("x"),
+                      session.repositoryData(repository),
+                      session.tags(repository),
+                      session.ancestry("x"),
+                      session.imageJson("x"),
+                      Stream.runDrain(session.imageLayer("x", { size: 1 })),
+                      session.putImageIndex(repository, []),
+                      session.putImageLayer("x", Stream.make(new Uint8Array(1024)), new Uint8Array(0))
+                    ],
+                    { mode: "either" }
+                  )
+              ).pipe(Effect.asVoid)
+            )
+        ),
+        { numRuns: 50 }
+      )
+    )
+  )
 
   it.effect("has an id of its own", () =>
     Effect.gen(function* () {
