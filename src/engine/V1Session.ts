@@ -10,6 +10,9 @@
  *
  * A session keeps the cookies and the token that it was given. Nothing is tried again but what `imageLayer` says.
  *
+ * Unlike the engine's, it tells the password to its endpoint alone, takes no cookie or password along to another origin (to another of Docker's
+ * own hosts the password, over https), repeats a redirected request as it was, and sends the archive of a layer as it is.
+ *
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"

@@ -4,7 +4,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { inAnyCase, parseJson } from "../../model/internal/json.ts"
 
-/** As Go decodes: what is absent or null is empty. */
+/** As Go decodes: what is absent or null is empty, the whole included. */
 const text = Schema.optionalWith(Schema.String, { default: () => "", nullable: true })
 const flag = Schema.optionalWith(Schema.Boolean, { default: () => false, nullable: true })
 const count = Schema.optionalWith(Schema.Int, { default: () => 0, nullable: true })
@@ -64,18 +64,18 @@ const decoder =
 
 /** @internal */
 export const decodeSearch = decoder(SearchResults, (json) => {
-  const search = searchCase(json)
+  const search = searchCase(json ?? {})
   return search instanceof Object && "results" in search ? { ...search, results: each(resultCase, search.results) } : search
 })
 
 /** @internal */
-export const decodeImages = decoder(Schema.Array(ImageData), (json) => each(imageCase, json))
+export const decodeImages = decoder(Schema.Array(ImageData), (json) => each(imageCase, json ?? []))
 
 /** @internal */
-export const decodeIds = decoder(Schema.Array(Schema.String), (json) => json)
+export const decodeIds = decoder(Schema.Array(Schema.String), (json) => json ?? [])
 
 /** @internal */
 export const decodeId = decoder(Schema.String, (json) => json)
 
 /** @internal */
-export const decodeTags = decoder(Schema.Record({ key: Schema.String, value: Schema.String }), (json) => json)
+export const decodeTags = decoder(Schema.Record({ key: Schema.String, value: Schema.String }), (json) => json ?? {})
