@@ -123,6 +123,10 @@ export const goSums: Readonly<Record<string, readonly [v0: string, v1: string]>>
     "tarsum+sha256:735447787fb96cdddf20ab6699d250c87379bf0a6b5a828808b484665452676f",
     "tarsum.v1+sha256:46baafe9aa84e54ed5ba85dcf111dc5bf8247ae94fbd4852c6c23cd669cc3fb1"
   ],
+  "pax: a global header with a name and more": [
+    "tarsum+sha256:035e502773bb57ac88d49c95b626f8e474af834c3a74b6c13496f5d59be3d32e",
+    "tarsum.v1+sha256:87f1cfbc457a6c4de2fb17c5951a685677dc479636d6a45421d6ff224e775ef3"
+  ],
   "pax: a global header between": [
     "tarsum+sha256:735447787fb96cdddf20ab6699d250c87379bf0a6b5a828808b484665452676f",
     "tarsum.v1+sha256:8d6dcd2b7309a55bc883c6528d9fcac4a6f5b0deb95217c3539fede47bda885a"

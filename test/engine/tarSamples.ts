@@ -234,6 +234,17 @@ export const samples: Readonly<Record<string, Uint8Array>> = {
     ),
     entry({ name: "f" })
   ),
+  "pax: a global header with a name and more": archive(
+    pax(
+      [
+        ["path", "named"],
+        ["uid", "7"],
+        ["mtime", "1"]
+      ],
+      "g"
+    ),
+    entry({ name: "f" })
+  ),
   "pax: a global header between": archive(pax([["path", "lost"]]), pax([["comment", "x"]], "g"), entry({ name: "f" })),
   "sparse: GNU's old format": archive(oldSparse(), file),
   "sparse: nothing but a hole": archive(

@@ -38,8 +38,8 @@ export const parse = (content: Uint8Array): Either.Either<Records, string> => {
   return Either.right(records)
 }
 
-/** What is empty says nothing. */
-const said = (records: Records, key: string): string | undefined => records.get(key) || undefined
+/** What is empty says nothing. @internal */
+export const said = (records: Records, key: string): string | undefined => records.get(key) || undefined
 
 const xattrPrefix = "SCHILY.xattr."
 

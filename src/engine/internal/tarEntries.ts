@@ -34,10 +34,10 @@ const zeros = new Uint8Array(64 * 1024)
 /** How many zeros are read before others may run for a moment. */
 const restBytes = 8 * 1024 * 1024
 
-/** The header of a global pax header, and the time that Go takes for none. */
-const globalHeader = (block: TarBlock.Block, xattrs: TarBlock.Header["xattrs"]): TarBlock.Header => ({
+/** A global pax header as an entry of its own: of what its records say only a name counts. Its time is what Go takes for none. */
+const globalHeader = (block: TarBlock.Block, records: Pax.Records): TarBlock.Header => ({
   typeflag: "g",
-  name: block.name,
+  name: Pax.said(records, "path") ?? block.name,
   linkName: "",
   mode: 0n,
   uid: 0n,
@@ -46,7 +46,7 @@ const globalHeader = (block: TarBlock.Block, xattrs: TarBlock.Header["xattrs"]):
   mtime: -62_135_596_800n,
   devMajor: 0n,
   devMinor: 0n,
-  xattrs
+  xattrs: Pax.xattrsOf(records)
 })
 
 /** @internal */
@@ -149,7 +149,7 @@ export const make = (source: ByteReader.Source): Entries => {
           break
         case "g": {
           const global = yield* orRefuse(Pax.parse(yield* extension()))
-          return { header: globalHeader(found, Pax.xattrsOf(global)), read: readPlain }
+          return { header: globalHeader(found, global), read: readPlain }
         }
         case "L":
           longName = TarBlock.untilZero(TarBlock.textOf(yield* extension()))
