@@ -12,6 +12,7 @@ import * as Origin from "../http/internal/origin.ts"
 import { inAnyCase, isJsonObject, parseJson } from "../model/internal/json.ts"
 import { sanitizeUrl } from "../model/internal/sanitize.ts"
 import { RedirectRefused, TransportError } from "../model/RegistryError.ts"
+import * as DockerHub from "./DockerHub.ts"
 import { authorityOf } from "./internal/v1Address.ts"
 import type { Options } from "./internal/v1Wire.ts"
 import * as V1Wire from "./internal/v1Wire.ts"
@@ -48,7 +49,7 @@ export class InvalidV1Endpoint extends Schema.TaggedError<InvalidV1Endpoint>("ef
 const shown = (input: string): string => sanitizeUrl(input).replace(/^.*@/s, "").slice(0, 512)
 
 /** That of Docker Hub; it is never pinged. @since 0.1.0 */
-export const dockerHub: V1Endpoint = { url: "https://index.docker.io/v1/" }
+export const dockerHub: V1Endpoint = { url: DockerHub.indexServer }
 
 const problemOf = (url: string): string | undefined => {
   if (/^https?:\/\/[^/]*:\/\//i.test(url)) return "only http and https are spoken"

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { jsonBytes } from "../../model/internal/json.ts"
 import type * as Reference from "../../model/Reference.ts"
 import type { LimitExceeded, MalformedContent } from "../../model/RegistryError.ts"
+import * as DockerHub from "../DockerHub.ts"
 import * as V1Endpoint from "../V1Endpoint.ts"
 import { authorityOf } from "./v1Address.ts"
 import { InvalidSearchLimit, NoRegistryNamed, RepositoryNotFound } from "./v1Errors.ts"
@@ -58,7 +59,7 @@ export const make = (exchange: Exchange, index: V1Endpoint.V1Endpoint) => {
     term: string,
     options: { readonly limit?: number | undefined } = {}
   ): Effect.fn.Return<SearchResults, AskError | InvalidSearchLimit> {
-    const { limit = 25 } = options
+    const { limit = DockerHub.defaultSearchLimit } = options
     if (!Number.isInteger(limit) || limit < 1 || limit > 100) return yield* new InvalidSearchLimit({ limit })
     const asked = Effect.gen(function* () {
       const answer = yield* ask({ operation: "search", method: "GET", path: `search?q=${queryEscape(term)}&n=${limit}` })
