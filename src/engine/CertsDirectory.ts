@@ -23,8 +23,8 @@ import type * as RegistryHosts from "../transport/RegistryHosts.ts"
 import { folderName } from "./internal/folderName.ts"
 
 /**
- * A folder whose files do not go together, or whose certificates are none. `reason` is what the engine says where it says anything, and has no
- * content of a file in it.
+ * A folder whose files do not go together, or whose certificates are none. `reason` is what the engine says, where it says anything, and has
+ * nothing of a file in it.
  *
  * @since 0.1.0
  */
@@ -46,8 +46,8 @@ export class InvalidCertsDirectory extends Schema.TaggedError<InvalidCertsDirect
 export const defaultRoots: ReadonlyArray<string> = ["/etc/docker/certs.d"]
 
 /**
- * The folder of a host, `registry.corp` or `registry.corp:5000`, which are two: no port is added or left out. On Windows, where no name has a
- * colon, it has none. Fails for what is no host but leads elsewhere, as `../x` would.
+ * The folder of a host, `registry.corp` or `registry.corp:5000`, which are two: no port is added or left out. On Windows, where no name has
+ * a colon, it has none. Fails for what is no host but leads elsewhere, as `../x` would.
  *
  * @since 0.1.0
  */
@@ -83,8 +83,8 @@ const hasPrivateKey = (text: string): boolean => /-----BEGIN (?:[A-Z0-9]+ )?PRIV
  * - `*.crt`: authorities to be trusted besides those of the system. What is no certificate in them is passed over
  * - `*.cert`, `*.key`: a client certificate, with what leads to its authority, and its key; neither goes without the other
  *
- * A file may have 1 MiB. Engines offer all client certificates, of which a server takes one; here the first by name is offered, since a connection of
- * Node's has one of a kind.
+ * A file may have 1 MiB. Engines offer a server all client certificates, so that it can choose; here the first by name is offered, since
+ * Node keeps one of each kind of key.
  *
  * @since 0.1.0
  */

@@ -1,6 +1,6 @@
 /**
- * The settings of a container engine as those of `RegistryHosts`: its `daemon.json` says which registries are mirrored and which are insecure, and
- * the folders of `certs.d` whom to trust.
+ * The settings of a container engine as those of `RegistryHosts`: its `daemon.json` says which registries are mirrored and which are insecure,
+ * and the folders of `certs.d` whom to trust.
  *
  * ```ts
  * const hosts = Layer.unwrapEffect(
@@ -19,6 +19,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Order from "effect/Order"
 import { fromPlatform, isReason } from "../content/internal/localError.ts"
+import * as Origin from "../http/internal/origin.ts"
 import type { StoreError } from "../model/RegistryError.ts"
 import * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as CertsDirectory from "./CertsDirectory.ts"
@@ -29,7 +30,8 @@ import { folderName } from "./internal/folderName.ts"
 
 /**
  * - `config`: of the engine
- * - `certsDirectories`: where the folders of hosts are, default `CertsDirectory.defaultRoots`; of several the first that has one for a host counts
+ * - `certsDirectories`: where the folders of hosts are, default `CertsDirectory.defaultRoots`; of several the first that has one for a host
+ *   counts
  * - `hosts`: settings by host beside those of the engine. Where they say `tls`, `mirrors` or another `scheme` than `auto` they are right
  *
  * @since 0.1.0
@@ -66,7 +68,7 @@ const readRoot = Effect.fnUntraced(function* (root: string) {
 /** Where a mirror is; none for what Go takes for a URL and nobody can be reached by. */
 const mirrorsOf = (config: EngineConfig.EngineConfig): ReadonlyArray<RegistryHosts.Mirror> =>
   config.mirrors.flatMap((text) => {
-    const url = URL.canParse(text) ? new URL(text) : undefined
+    const url = Origin.parse(text)
     return url === undefined || url.host === "" ? [] : [RegistryHosts.mirror(url.origin)]
   })
 
@@ -143,12 +145,13 @@ const make = Effect.fnUntraced(function* ({ certsDirectories = CertsDirectory.de
  * How registries are reached by an engine that is configured like this. The folders are read when it is built.
  *
  * - Docker Hub is reached by its mirrors first, by https alone, and by the trust of the system: no folder of its own is looked at
- * - an insecure registry is asked by https without any verification, then by plain http, and gets the credentials over both; its folder is not read
- * - every other one is asked by https alone, with what its folder has. If the folder cannot be read, or is wrong, requests to the registry fail with
- *   `TransportError`, and no other's do. Where all folders cannot be read, say `certsDirectories: []`
+ * - an insecure registry is asked by https without any verification, then by plain http, and gets the credentials over both; its folder is
+ *   not looked at
+ * - every other one is asked by https alone, with what its folder has. If the folder cannot be read, or is wrong, requests to the registry
+ *   fail with `TransportError`, and no other's do. Where no folder can be read, say `certsDirectories: []`
  *
- * Networks among the insecure registries hold for names when these are looked up (`HostAddresses`), which is done before a registry is asked for
- * the first time. A token service and a host that is redirected to are trusted by folders of their own, where an engine goes by the registry's.
+ * A network among the insecure registries holds for a name that leads there (`HostAddresses`), which is found out before a registry is asked
+ * for the first time. A token service, or a host that is redirected to, is trusted by its own folder, where an engine goes by the registry's.
  *
  * It goes where `RegistryHosts.layer` goes, whose clients on Node make use of the trust.
  *

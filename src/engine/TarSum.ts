@@ -7,8 +7,8 @@
  * // tarsum+sha256:036f5bba…
  * ```
  *
- * It says nothing about who owns a file by name, and two archives with different paths can be made to have the same one: where content must
- * be what it claims to be, take `Digest`.
+ * It does not tell everything apart: where one field of an entry ends and the next begins is not part of it, nor are the names of owners. Where
+ * content must be what it claims to be, take `Digest`.
  *
  * @since 0.1.0
  */
@@ -42,8 +42,11 @@ const summing = ({ json, version = "v0" }: Options) => {
 
 /**
  * The checksum of an archive that is not compressed: `tarsum+sha256:…` or `tarsum.v1+sha256:…`. It is read once, to its end, and takes some
- * hundred bytes of memory for each entry. All that Go reads is read, GNU's and pax headers and files with holes included; where Go then fails
- * because it cannot write an entry again, a file whose name ends in a slash for one, there is a checksum all the same.
+ * hundred bytes of memory for each entry.
+ *
+ * All that Go reads is read, GNU's and pax headers and files with holes included. Where Go then fails because it cannot write an entry again, a
+ * file whose name ends in a slash for one, there is a checksum all the same. When more than twelve entries have a path among them that occurs
+ * twice, Go's checksum depends on its sort, and so on its version; here it does not.
  *
  * @since 0.1.0
  */

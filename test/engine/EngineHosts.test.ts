@@ -191,6 +191,18 @@ describe("EngineHosts.layer", () => {
     })
   )
 
+  it.scoped("folders that cannot be read at all are an obstacle for whoever might have one", () =>
+    Effect.gen(function* () {
+      const file = NodePath.join(yield* Folder.temporary("certs.d"), "file")
+      yield* Effect.promise(() => writeFile(file, ""))
+      const made = EngineHosts.layer({ config: EngineConfig.empty, certsDirectories: [file] })
+      const hosts = yield* Effect.provide(RegistryHosts.RegistryHosts, Layer.provide(made, NodeContext.layer))
+      const { prepare = () => Effect.void } = hosts
+      assert.include((yield* Effect.flip(prepare("registry.corp"))).message, `read ${file}`)
+      yield* Effect.forEach(["docker.io", "127.0.0.1:5000"], prepare)
+    })
+  )
+
   it.scoped("settings of the caller are right where they say something", () =>
     Effect.gen(function* () {
       const setting = {

@@ -60,7 +60,7 @@ export const source = (): Source => {
 
 /** A parser that is running. @internal */
 export interface Running<A, P> {
-  /** Gives it the next bytes, which it may not keep: whoever gave them may use them again. */
+  /** Gives it the next bytes. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, P>
   /** What it has made of all bytes. */
   readonly end: Effect.Effect<A, P>

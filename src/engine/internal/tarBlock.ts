@@ -44,7 +44,11 @@ export const textOf = (bytes: Uint8Array): string => {
 }
 
 /** The bytes of such text. @internal */
-export const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+export const bytesOf = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length)
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at)
+  return bytes
+}
 
 /** Up to the first zero byte. @internal */
 export const untilZero = (text: string): string => {

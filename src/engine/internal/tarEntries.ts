@@ -54,7 +54,9 @@ export const make = (source: ByteReader.Source): Entries => {
   // Of the entry that was given out last: content that is still to come, and what fills up its last block.
   let remaining = 0
   let padding = 0
+  // Zeros of holes: all of them, and those since others could run.
   let holeBytes = 0
+  let unrested = 0
 
   const begin = function* (typeflag: string, size: bigint): Reading<void> {
     const sizeBytes = TarBlock.isHeaderOnly(typeflag) ? 0n : size
@@ -82,9 +84,7 @@ export const make = (source: ByteReader.Source): Entries => {
 
   /** All of a header that has content. */
   const extension = function* (): Reading<Uint8Array> {
-    if (remaining > maxExtensionBytes) {
-      yield* tooMuch("a header of the archive", maxExtensionBytes)
-    }
+    if (remaining > maxExtensionBytes) yield* tooMuch("a header of the archive", maxExtensionBytes)
     return yield* whole(remaining)
   }
 
@@ -104,12 +104,15 @@ export const make = (source: ByteReader.Source): Entries => {
 
   const hole = function* (count: number, use: (bytes: Uint8Array) => void): Reading<void> {
     holeBytes += count
-    if (holeBytes > maxHoleBytes) {
-      yield* tooMuch("the holes of the sparse files of the archive", maxHoleBytes)
-    }
-    for (let given = 0; given < count; given += zeros.length) {
-      if (given % restBytes === 0 && given > 0) yield "rest"
-      use(zeros.subarray(0, count - given))
+    if (holeBytes > maxHoleBytes) yield* tooMuch("the holes of the sparse files of the archive", maxHoleBytes)
+    for (let missing = count; missing > 0; ) {
+      const bytes = zeros.subarray(0, missing)
+      missing -= bytes.length
+      unrested += bytes.length
+      use(bytes)
+      if (unrested < restBytes) continue
+      unrested = 0
+      yield "rest"
     }
   }
 

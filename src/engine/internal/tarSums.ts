@@ -36,13 +36,16 @@ const hash = (text: string): string => {
   return Encoding.encodeHex(state.digest())
 }
 
-/** A path, or for long ones, of which an archive may be full, what tells it from others. */
-const pathKey = (name: string): string => {
+/** A path, or for long ones, of which an archive may be full, what tells it from others. @internal */
+export const pathKey = (name: string): string => {
   const path = cleaned(name)
   return path.length < 64 ? path : hash(path)
 }
 
-/** The fields that count, in their order. Names of user and group do not, though their labels do: Go 1.10 began to read them otherwise. */
+/**
+ * The fields that count, in their order. Of user and group the names do not, but their labels do (moby leaves out what Go reads otherwise since
+ * version 1.10).
+ */
 const fieldsOf = (header: TarBlock.Header, version: Version): string => {
   const mtime = version === "v0" ? `mtime${header.mtime}` : ""
   const xattrs = version === "v0" ? [] : Array.from(header.xattrs, ([key, value]) => [key, value] as const)
