@@ -19,7 +19,9 @@ import * as Digest from "../../src/model/Digest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
 import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
+import * as Images from "../integration/Images.ts"
 import * as Certificates from "../support/Certificates.ts"
+import * as DirImage from "../support/DirImage.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
 import * as Folder from "../support/Folder.ts"
 import * as LocalServer from "../support/LocalServer.ts"
@@ -342,16 +344,22 @@ describe.skipIf(!Program.available(DockerRegistry.program))("docker-registry wit
     })
   )
 
-  it.scopedLive("as a mirror of Docker Hub", () =>
+  it.scopedLive("as a mirror of Docker Hub, which has the image under its own names", () =>
     Effect.gen(function* () {
       const registry = yield* DockerRegistry.make()
+      const image = DirImage.fromLayers([content, content.subarray(1)])
       const filler = yield* client({ config: { "insecure-registries": [registry.host] } })
-      const stored = yield* Reference.parseRepository(`${registry.host}/library/app`)
-      yield* filler.putBlob(stored, descriptor, content)
+      const stored = yield* Reference.parse(`${registry.host}/library/app:1`)
+      yield* Effect.provideService(Images.push(stored, image), RegistryClient.RegistryClient, filler)
       const mirrored = yield* client({ config: { "registry-mirrors": [`http://${registry.host}`] } })
-      const repository = yield* Reference.parseRepository("docker.io/library/app")
-      const back = Buffer.concat([...(yield* Stream.runCollect(mirrored.getBlob(repository, descriptor)))])
-      assert.strictEqual(Digest.fromBytes(back), descriptor.digest)
+      const pulled = yield* Effect.provideService(
+        Effect.flatMap(Reference.parse("app:1"), Images.pull),
+        RegistryClient.RegistryClient,
+        mirrored
+      )
+      DirImage.assertSame(pulled, image)
+      const elsewhere = yield* Reference.parse(`${registry.host.replace("127.0.0.1", "registry.corp")}/library/app:1`)
+      assert.strictEqual((yield* Effect.flip(mirrored.getManifest(elsewhere)))._tag, "TransportError")
     })
   )
 })
