@@ -133,8 +133,8 @@ export const RegistryError = Schema.Union(
 )
 
 /**
- * Any error that a place or a registry ends in; the schema encodes each to JSON and back. Two modules have one more of their own, which is a
- * schema as well: `TagUpdate.TagMoved` and `TagSelection.InvalidSelection`.
+ * Any error that a place or a registry ends in; the schema encodes each to JSON and back. A few modules have errors of their own, which are
+ * schemas as well: `TagUpdate.TagMoved`, `TagSelection.InvalidSelection`, and those of the container engine's view of registries.
  *
  * @since 0.1.0
  */

@@ -5,7 +5,7 @@ import ts from "typescript"
 import { root } from "./Sources.ts"
 
 /** How many names each package has. A row that is lost is a name that is not covered. */
-const expected: Readonly<Record<string, number>> = { "000, 001": 47, "002": 68, "004": 37 }
+const expected: Readonly<Record<string, number>> = { "000, 001": 47, "002": 68, "003": 74, "004": 37 }
 
 /** Modules whose service has methods that the document names without the name of the interface. */
 const services: Readonly<Record<string, string>> = { RegistryClient: "Service", RegistryTransport: "Service" }
