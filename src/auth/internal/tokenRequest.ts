@@ -1,4 +1,5 @@
 import * as Redacted from "effect/Redacted"
+import { queryEscape } from "../../http/internal/queryEscape.ts"
 
 /** What a token is asked with. @internal */
 export interface TokenQuestion {
@@ -11,13 +12,10 @@ export interface TokenQuestion {
   readonly offline?: boolean | undefined
 }
 
-// As Go's `url.QueryEscape`: some token services compare the text.
-const escape = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1).replaceAll("*", "%2A").replaceAll("%7E", "~")
-
 const byName = (a: readonly [string, string], b: readonly [string, string]) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0)
 
 const written = (fields: ReadonlyArray<readonly [string, string]>): ReadonlyArray<readonly [name: string, text: string]> =>
-  fields.map(([name, value]) => [name, `${escape(name)}=${escape(value)}`])
+  fields.map(([name, value]) => [name, `${queryEscape(name)}=${queryEscape(value)}`])
 
 const nameOf = (raw: string): string => new URLSearchParams(raw).keys().next().value ?? ""
 

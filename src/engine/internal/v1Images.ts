@@ -1,5 +1,4 @@
 /** Images and their layers at the registries of a V1 session. */
-
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"

@@ -3,6 +3,7 @@ import * as HttpBody from "@effect/platform/HttpBody"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { queryEscape } from "../../http/internal/queryEscape.ts"
 import { jsonBytes } from "../../model/internal/json.ts"
 import type * as Reference from "../../model/Reference.ts"
 import type { LimitExceeded, MalformedContent } from "../../model/RegistryError.ts"
@@ -37,10 +38,6 @@ export const endpointsOf = (header: string | undefined, index: { readonly url: s
   const names = (header ?? "").split(",").map((name) => name.trim())
   return names.flatMap((name) => Either.match(V1Endpoint.parse(`${scheme}://${name}/v1/`), { onLeft: () => [], onRight: (one) => [one] }))
 }
-
-/** As Go writes a query: a space is a plus, and of ASCII only letters, digits and `-_.~` stand for themselves. */
-const queryEscape = (text: string): string =>
-  new URLSearchParams([["", text]]).toString().slice(1).replaceAll("*", "%2A").replaceAll("%7E", "~")
 
 const jsonOf = (images: ReadonlyArray<ImageData>): HttpBody.HttpBody =>
   HttpBody.uint8Array(
