@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Keychain from "../auth/Keychain.ts"
 import * as TokenCache from "../auth/TokenCache.ts"
 import * as RegistryClient from "../client/RegistryClient.ts"
+import * as Preparation from "../transport/internal/preparation.ts"
 import * as RegistryHosts from "../transport/RegistryHosts.ts"
 import * as RegistryTransport from "../transport/RegistryTransport.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
@@ -45,14 +46,18 @@ export type Registry = RegistryClient.RegistryClient | RegistryTransport.Registr
 
 /**
  * `NodeClient` with the trust settings of `RegistryHosts`. A client of one's own goes around it with `Layer.provideMerge`: the layer also
- * provides how names are looked up, without which the addresses behind names that servers give are not looked at.
+ * provides how names are looked up, without which the addresses behind names that servers give are not looked at, and what `RegistryHosts` finds
+ * out about a host before it is first asked, which `Login` and `Search` need.
  *
  * @since 0.1.0
  */
 export const layerHttpClient = (options: Omit<Dispatcher.Options, "tls"> = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.unwrapEffect(
     Effect.map(RegistryHosts.RegistryHosts, (hosts) =>
-      NodeClient.layer({ ...options, tls: (origin) => hosts.get(new URL(origin).host).tls })
+      Layer.merge(
+        NodeClient.layer({ ...options, tls: (origin) => hosts.get(new URL(origin).host).tls }),
+        Layer.succeed(Preparation.Preparation, hosts)
+      )
     )
   )
 

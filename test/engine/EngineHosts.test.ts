@@ -15,6 +15,8 @@ import * as RegistryClient from "../../src/client/RegistryClient.ts"
 import * as EngineConfig from "../../src/engine/EngineConfig.ts"
 import * as EngineHosts from "../../src/engine/EngineHosts.ts"
 import * as HostAddresses from "../../src/engine/HostAddresses.ts"
+import * as Login from "../../src/engine/Login.ts"
+import * as Search from "../../src/engine/Search.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as Reference from "../../src/model/Reference.ts"
 import * as NodeRegistry from "../../src/node/NodeRegistry.ts"
@@ -232,15 +234,17 @@ const lookup: Net.LookupFunction = (_, __, callback) => callback(null, [{ addres
 
 const user = Credentials.basic("alice", Redacted.make("secret"))
 
-const client = Effect.fnUntraced(function* (setting: Setting, keychain: Readonly<Record<string, Credentials.Credentials>> = {}) {
+const connected = Effect.fnUntraced(function* (setting: Setting, keychain: Readonly<Record<string, Credentials.Credentials>> = {}) {
   const registry = NodeRegistry.layerWith({
     keychain: Keychain.layer(keychain),
     dispatcher: { proxy: "none", lookup },
     retry: { schedule: Schedule.stop }
   })
-  const built = yield* Layer.build(Layer.provide(registry, yield* layer(setting)))
-  return yield* Effect.provide(RegistryClient.RegistryClient, built)
+  return yield* Layer.build(Layer.provide(registry, yield* layer(setting)))
 })
+
+const client = (setting: Setting, keychain?: Readonly<Record<string, Credentials.Credentials>>) =>
+  Effect.flatMap(connected(setting, keychain), (built) => Effect.provide(RegistryClient.RegistryClient, built))
 
 /** Pushes a blob and pulls it back. */
 const roundTrip = Effect.fnUntraced(function* (registry: RegistryClient.Service, host: string) {
@@ -315,6 +319,42 @@ describe("NodeRegistry with EngineHosts", () => {
       }
       const sent = `Basic ${Buffer.from("alice:secret").toString("base64")}`
       assert.deepStrictEqual(heard, [sent, sent])
+    })
+  )
+
+  it.scopedLive("a login and a search are the first to ask a registry that is insecure by its network, and a client comes after them", () =>
+    Effect.gen(function* () {
+      const certificate = yield* Effect.flatMap(Certificates.authority("nobody's"), (_) => _.issue(["elsewhere"]))
+      const server = yield* LocalServer.make((_, response) => LocalServer.json(response, 200, { results: [] }), { certificate })
+      const host = `registry.corp${portOf(server.host)}`
+      const addresses = { "registry.corp": ["10.0.0.1"] }
+      const options = { "insecure-registries": ["10.0.0.0/8"] }
+      const config = yield* EngineConfig.make(options)
+      const login = Effect.map(Login.login({ registry: host, credentials: user, config }), (_) => _.endpoint.url)
+      const search = Effect.map(Search.search(`${host}/app`, { config }), (_) => String(_.results.length))
+      const ping = Effect.flatMap(RegistryClient.RegistryClient, (registry) => Effect.map(registry.ping(host), (_) => _.scheme))
+      for (const steps of [[login, ping] as const, [search, ping] as const]) {
+        const built = yield* connected({ config: options, addresses })
+        const outcomes = yield* Effect.all(steps).pipe(Effect.provide(built), Effect.provide(HostAddresses.layer(addresses)))
+        assert.deepStrictEqual(outcomes, [steps[0] === login ? `https://${host}` : "0", "https"])
+      }
+    })
+  )
+
+  it.scopedLive("nobody logs in to a host, or searches it, whose folder is broken", () =>
+    Effect.gen(function* () {
+      const authority = yield* Certificates.authority("servers")
+      const server = yield* LocalServer.make((_, response) => response.end("{}"), {
+        certificate: yield* authority.issue(["registry.corp"])
+      })
+      const host = `registry.corp${portOf(server.host)}`
+      const built = yield* connected({ folders: { [host]: { "ca.crt": authority.certificate, "client.cert": "" } } })
+      const login = yield* Effect.flip(Effect.provide(Login.login({ registry: host, credentials: user }), built))
+      const search = yield* Effect.flip(Effect.provide(Search.search(`${host}/app`), built))
+      for (const { message } of [login, search]) {
+        assert.include(message, "missing key client.key for client certificate client.cert")
+      }
+      assert.strictEqual(yield* server.connections, 0)
     })
   )
 })

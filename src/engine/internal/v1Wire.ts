@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import * as Wire from "../../http/internal/Wire.ts"
+import type { RequestContext } from "../../model/RegistryError.ts"
+import * as Preparation from "../../transport/internal/preparation.ts"
 import { areTrusted } from "./v1Trust.ts"
 
 /**
@@ -29,7 +31,7 @@ export interface Options {
 
 /** @internal */
 export interface V1Wire {
-  readonly wire: Wire.Wire
+  readonly wire: Pick<Wire.Wire, "send" | "open">
   readonly resolver: AddressPolicy.CheckOptions["resolver"]
   /** What goes with every request. */
   readonly headers: Readonly<Record<string, string>>
@@ -37,6 +39,21 @@ export interface V1Wire {
 
 const lowerCase = (headers: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+/** The same wire, which finds out what it has to know about a host before the first request to it. */
+const prepared = (wire: Wire.Wire, hosts: Preparation.Preparation["Type"]): Pick<Wire.Wire, "send" | "open"> => {
+  const ready = new Set<string>()
+  const prepare = (context: RequestContext) =>
+    ready.has(context.registry)
+      ? Effect.void
+      : Effect.map(Preparation.prepare(hosts, context.registry, context), () => {
+          ready.add(context.registry)
+        })
+  return {
+    send: (request, options) => Effect.zipRight(prepare(request.context), wire.send(request, options)),
+    open: (request, restore) => Effect.zipRight(restore(prepare(request.context)), wire.open(request, restore))
+  }
+}
 
 /** A wire over the client of the context; the host of the URL is one that the user named. @internal */
 export const open = Effect.fnUntraced(function* (url: string, options: Options) {
@@ -47,7 +64,10 @@ export const open = Effect.fnUntraced(function* (url: string, options: Options) 
   if (named !== undefined) resolver.trust?.(named.hostname)
   const agent = userAgent === undefined ? undefined : `${userAgent} ${Wire.defaultUserAgent}`
   const v1: V1Wire = {
-    wire: Wire.make(client, { ...rest, userAgent: agent, sharesCredentials: areTrusted, resolver }),
+    wire: prepared(
+      Wire.make(client, { ...rest, userAgent: agent, sharesCredentials: areTrusted, resolver }),
+      yield* Preparation.Preparation
+    ),
     resolver,
     headers: lowerCase(headers)
   }

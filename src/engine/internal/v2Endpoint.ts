@@ -20,6 +20,7 @@ import * as Wire from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
 import * as Message from "../../transport/internal/message.ts"
 import * as Ping from "../../transport/internal/ping.ts"
+import * as Preparation from "../../transport/internal/preparation.ts"
 
 /** @internal */
 export interface Options {
@@ -68,14 +69,20 @@ const wireTo = Effect.fnUntraced(function* ({ url, userAgent }: Options) {
   return { resolver, wire: Wire.make(yield* HttpClient.HttpClient, { ...patience, userAgent: agent, resolver }) }
 })
 
+const contextOf = ({ registry }: Options, operation: string, origin: string): RequestContext => ({
+  registry,
+  operation,
+  endpoint: "base",
+  method: "GET",
+  url: `${origin}/v2/`
+})
+
 const get = Effect.fnUntraced(function* (
   wire: Wire.Wire,
-  { registry }: Options,
-  operation: string,
+  context: RequestContext,
   origin: string,
   authorization: Option.Option<Redacted.Redacted>
 ) {
-  const context: RequestContext = { registry, operation, endpoint: "base", method: "GET", url: `${origin}/v2/` }
   const headers = Option.match(authorization, { onNone: () => ({}), onSome: (value) => ({ authorization: Redacted.value(value) }) })
   const response = yield* wire.send({ method: "GET", url: context.url, headers, context })
   const heard: Message.Heard = {
@@ -93,7 +100,9 @@ export const ping = Effect.fnUntraced(function* (options: Options, offline: bool
   const { clientId, credentials, registry } = options
   const { resolver, wire } = yield* wireTo(options)
   const named = options.url.replace(/\/$/, "")
-  const greeting = yield* get(wire, options, "ping", named, Option.none())
+  const first = contextOf(options, "ping", named)
+  yield* Preparation.prepare(yield* Preparation.Preparation, registry, first)
+  const greeting = yield* get(wire, first, named, Option.none())
   // A redirect from plain http to https at the same address is the host's own word.
   const secured = named.replace(/^http:/, "https:")
   const origin = Origin.sameText(secured, greeting.origin) ? secured : named
@@ -121,7 +130,7 @@ export const ping = Effect.fnUntraced(function* (options: Options, offline: bool
     confirmed: announcesV2(greeting.headers["docker-distribution-api-version"]),
     greeting,
     authorize,
-    get: (authorization) => get(wire, options, options.operation, origin, authorization)
+    get: (authorization) => get(wire, contextOf(options, options.operation, origin), origin, authorization)
   }
   return endpoint
 })

@@ -9,13 +9,14 @@ import * as Origin from "../../http/internal/origin.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
 import type { Wire } from "../../http/internal/Wire.ts"
 import * as Reference from "../../model/Reference.ts"
-import { type RedirectRefused, type RequestContext, TransportError } from "../../model/RegistryError.ts"
+import type { RedirectRefused, RequestContext, TransportError } from "../../model/RegistryError.ts"
 import type * as RegistryHosts from "../RegistryHosts.ts"
 import type * as RetryPolicy from "../RetryPolicy.ts"
 import { attempts } from "./attempts.ts"
 import { enterIn, type HostGate } from "./hostGate.ts"
 import { buffered, type Heard } from "./message.ts"
 import * as Ping from "./ping.ts"
+import * as Preparation from "./preparation.ts"
 
 /**
  * A place that answers for a registry: the registry itself or one of its mirrors.
@@ -144,19 +145,9 @@ const noCredentials: Authenticator.Authenticator = {
   token: () => Effect.succeedNone
 }
 
-/** What the settings of the host stand upon. */
-const prepared = ({ prepare }: Environment, options: Options): Effect.Effect<void, TransportError> => {
-  if (prepare === undefined) return Effect.void
-  const { method, operation, registry, url } = pingContext(options, "https")
-  return Effect.mapError(
-    prepare(options.host),
-    ({ message }) => new TransportError({ registry, operation, method, url, reason: "tls", detail: message, retryable: false })
-  )
-}
-
 const connect = Effect.fnUntraced(function* (environment: Environment, options: Options) {
   const { keychain, tokenCache, wire, clientId, resolver } = environment
-  yield* prepared(environment, options)
+  yield* Preparation.prepare(environment, options.host, pingContext(options, "https"))
   const settings = options.settings()
   const { answer, greeting } = yield* ping(wire, options, settings.scheme)
   const origin = `${answer.scheme}://${options.apiHost}`
