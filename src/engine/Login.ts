@@ -13,7 +13,6 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Credentials from "../auth/Credentials.ts"
-import * as DockerConfig from "../auth/DockerConfig.ts"
 import { registryTags } from "../client/internal/errors.ts"
 import type * as RegistryClient from "../client/RegistryClient.ts"
 import * as DockerHub from "./DockerHub.ts"
@@ -82,7 +81,11 @@ const byV1 = (endpoint: EngineEndpoints.Endpoint, { credentials, userAgent }: Op
     Effect.mapError((error): Failure => ({ error, final: error._tag === "LoginRefused" }))
   )
 
-const hostOf = (registry: string): string => DockerConfig.convertToHostname(registry).toLowerCase() || DockerHub.indexHostname
+/** Without scheme, user, path and query, of which none may become part of the URLs that credentials are sent to. */
+const hostOf = (registry: string): string => {
+  const [authority = ""] = registry.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "").split(/[/?#\\]/, 1)
+  return authority.replace(/^.*@/s, "").toLowerCase() || DockerHub.indexHostname
+}
 
 /**
  * Tries the credentials at the endpoints of a registry, one after the other: by https, and where the registry is an insecure one by plain http,

@@ -85,6 +85,32 @@ describe("Login", () => {
     })
   )
 
+  it.effect("goes by the host alone of what people write", () =>
+    Effect.gen(function* () {
+      const hosts: Readonly<Record<string, string>> = {
+        "https://[2001:db8::1]/v1/": "[2001:db8::1]",
+        "[2001:db8::1]:5000": "[2001:db8::1]:5000",
+        "user:s3cr3t@registry.corp:5000/v1": "registry.corp:5000",
+        "https://user:s3cr3t@registry.corp": "registry.corp",
+        "registry.corp?a=b": "registry.corp",
+        "registry.corp#a": "registry.corp",
+        "registry.corp\\a": "registry.corp",
+        "HTTPS://Registry.corp:5000/v2/": "registry.corp:5000",
+        "https://": "registry-1.docker.io"
+      }
+      for (const [registry, host] of Object.entries(hosts)) {
+        const urls: Array<string> = []
+        const { layer } = Recorded.recording((url) => {
+          urls.push(url)
+          return { status: 200 }
+        })
+        const { endpoint } = yield* Login.login({ registry, credentials: basic }).pipe(Effect.provide(layer))
+        assert.strictEqual(endpoint.host, host)
+        assert.deepStrictEqual(urls, [`https://${host}/v2/`, `https://${host}/v2/`])
+      }
+    })
+  )
+
   it.effect("by https does not fall back to plain http, unless the registry is an insecure one", () =>
     Effect.gen(function* () {
       const refused = yield* against(() => ({ status: 200 }), { registry: "registry.corp:5000" })
