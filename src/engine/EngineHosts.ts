@@ -145,10 +145,10 @@ const make = Effect.fnUntraced(function* ({ certsDirectories = CertsDirectory.de
  * How registries are reached by an engine that is configured like this. The folders are read when it is built.
  *
  * - Docker Hub is reached by its mirrors first, by https alone, and by the trust of the system: no folder of its own is looked at
- * - an insecure registry is asked by https without any verification, then by plain http, and gets the credentials over both; its folder is
- *   not looked at
- * - every other one is asked by https alone, with what its folder has. If the folder cannot be read, or is wrong, requests to the registry
- *   fail with `TransportError`, and no other's do. Where no folder can be read, say `certsDirectories: []`
+ * - an insecure registry is asked by https without any verification, and by plain http if nobody answers so, and gets the credentials over both;
+ *   its folder is not read
+ * - every other one is asked by https alone, with what its folder has. If the folder cannot be read, or is wrong, requests to the registry fail with
+ *   `TransportError`, and no other's do. Where all folders cannot be read, say `certsDirectories: []`
  *
  * A network among the insecure registries holds for a name that leads there (`HostAddresses`), which is found out before a registry is asked
  * for the first time. A token service, or a host that is redirected to, is trusted by its own folder, where an engine goes by the registry's.

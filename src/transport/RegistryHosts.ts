@@ -20,8 +20,8 @@ import * as Reference from "../model/Reference.ts"
  *
  * - `auto`: https first and plain http as a fall-back, for local and private registries only. Over the fall-back credentials go to this
  *   machine alone: that https does not answer may be an attacker's doing. Say `http` to have them sent
- * - `either`: plain http when https has failed, wherever the host is, and credentials are sent over both. Whoever is on the way to the host
- *   can see to it that https fails, and then reads all: for hosts that somebody has called insecure, as in docker's `insecure-registries`
+ * - `either`: plain http when nobody answers by https, wherever the host is, and credentials are sent over both. Whoever is on the way to the
+ *   host can see to it that nobody does, and then reads all: for hosts that somebody has called insecure, as in docker's `insecure-registries`
  *
  * A host that redirects from plain http to https at the same address is asked by https from then on.
  *

@@ -226,6 +226,17 @@ describe("ping", () => {
       }).pipe(Effect.provide(Registries.layerOver(http, { ...once, keychain, settings })))
     })
 
+    it.effect("stays with https that answers anything, were it that it is out of order", () =>
+      Effect.gen(function* () {
+        for (const status of [403, 404, 503]) {
+          const { asked, http } = host({ https: { status }, http: basic })
+          const layer = Registries.layerOver(http, { ...once, keychain, settings })
+          yield* Effect.ignore(Effect.provide(ping(name), layer))
+          expect(asked).toEqual([`GET https://${name}/v2/`])
+        }
+      })
+    )
+
     it.effect("tells the failure of https when both fail", () => {
       const { http } = host({ https: { refused: "CERT_HAS_EXPIRED" } })
       return Effect.gen(function* () {

@@ -31,8 +31,9 @@ const isRegistry = ({ status }: WireResponse): boolean => status === 200 || stat
 const headStart = "300 millis"
 
 /**
- * https at once, plain http 300 ms later (`impatient`) or as soon as https has failed; the first that answers like a registry wins. When
- * neither does, what https led to is told (go-containerregistry `transport.Ping`).
+ * https at once, plain http 300 ms later or as soon as https has failed; the first that answers like a registry wins. When neither does, what
+ * https led to is told (go-containerregistry `transport.Ping`). Where that is not `impatient`, plain http has to wait until nobody answers by
+ * https, and whatever answers there wins: credentials go by plain http then, and a registry may be out of order for a while.
  *
  * @internal
  */
@@ -43,10 +44,11 @@ export const eitherScheme = <E>(
   Effect.gen(function* () {
     const outcomes = new Map<Scheme, Either.Either<WireResponse, E>>()
     const secureFailed = yield* Deferred.make<void>()
+    const wins = (scheme: Scheme, response: WireResponse) => isRegistry(response) || (scheme === "https" && !impatient)
     const attempt = (scheme: Scheme) =>
       Effect.flatMap(Effect.either(send(scheme)), (outcome): Effect.Effect<Reached, Either.Either<WireResponse, E>> => {
         outcomes.set(scheme, outcome)
-        return Either.isRight(outcome) && isRegistry(outcome.right) ? Effect.succeed([scheme, outcome.right]) : Effect.fail(outcome)
+        return Either.isRight(outcome) && wins(scheme, outcome.right) ? Effect.succeed([scheme, outcome.right]) : Effect.fail(outcome)
       })
     const secure = Effect.tapError(attempt("https"), () => Deferred.succeed(secureFailed, undefined))
     const failed = Deferred.await(secureFailed)
