@@ -1,9 +1,15 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import { assertSome } from "@effect/vitest/utils"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
 import * as Credentials from "../../src/auth/Credentials.ts"
 import * as EngineConfig from "../../src/engine/EngineConfig.ts"
 import * as Login from "../../src/engine/Login.ts"
@@ -119,6 +125,25 @@ describe("Login", () => {
       const allowed = yield* against(() => ({ status: 200 }), { registry: "registry.corp:5000", config })
       assert.strictEqual(Either.getOrThrow(allowed.outcome).endpoint.url, "http://registry.corp:5000")
       assert.deepStrictEqual(Either.getOrThrow(allowed.outcome).credentials, basic)
+    })
+  )
+
+  it.effect("does not wait for a body that never ends", () =>
+    Effect.gen(function* () {
+      const answers = [200, 200, 404, 404, 403]
+      const layer = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(new ReadableStream(), { status: answers.shift() ?? 500 })))
+        )
+      )
+      const login = Login.login({ registry: "registry.corp", credentials: basic }).pipe(Effect.either, Effect.provide(layer))
+      for (const outcome of ["logged in", "LoginRefused"]) {
+        const fiber = yield* Effect.fork(login)
+        yield* TestClock.adjust("45 seconds")
+        assertSome(Option.map(yield* Fiber.poll(fiber), Exit.map(tagOf)), Exit.succeed(outcome))
+        yield* Fiber.interrupt(fiber)
+      }
     })
   )
 

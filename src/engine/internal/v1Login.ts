@@ -8,6 +8,7 @@ import { authorityOf } from "./v1Address.ts"
 import { LoginRefused } from "./v1Errors.ts"
 import type { Unanswered } from "./v1Exchange.ts"
 import * as V1Wire from "./v1Wire.ts"
+import { bodyPatience } from "./v2Endpoint.ts"
 
 const bodyLimitBytes = 64 * 1024
 const maxSaid = 2048
@@ -30,7 +31,7 @@ export const login = Effect.fnUntraced(function* (
       context
     })
     if (response.status === 200) return
-    const body = yield* Effect.orElseSucceed(response.text(bodyLimitBytes), () => "")
+    const body = yield* Effect.orElseSucceed(Effect.timeout(response.text(bodyLimitBytes), bodyPatience), () => "")
     const said = sanitizeBounded(body, secretsOf(credentials), maxSaid)
     return yield* new LoginRefused({ endpoint: endpoint.url, status: response.status, said })
   })

@@ -61,6 +61,9 @@ const announcesV2 = (header: string | undefined): boolean =>
 /** 15 s until the answer's headers are there, as the engine has it. @internal */
 export const patience = { connectTimeout: "5 seconds", headersTimeout: "10 seconds" } as const
 
+/** What an answer says beside its headers is of use to errors only: one that takes longer to say it has said nothing. @internal */
+export const bodyPatience = "15 seconds"
+
 const wireTo = Effect.fnUntraced(function* ({ url, userAgent }: Options) {
   const resolver = yield* AddressPolicy.NameResolver
   const named = Origin.parse(url)
@@ -86,7 +89,7 @@ const get = Effect.fnUntraced(function* (
   const headers = Option.match(authorization, { onNone: () => ({}), onSome: (value) => ({ authorization: Redacted.value(value) }) })
   const response = yield* wire.send({ method: "GET", url: context.url, headers, context })
   const heard: Message.Heard = {
-    response: yield* Message.buffered(response),
+    response: yield* Message.buffered(response, bodyPatience),
     context,
     authorizations: Option.toArray(authorization),
     retryAfter: yield* RetryAfter.of(response.headers),

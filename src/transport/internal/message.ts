@@ -164,12 +164,15 @@ const inMemory = (response: WireResponse, body: Uint8Array, bytes: WireResponse[
   keepTo: (pace) => pace.leave()
 })
 
-/** The same answer with its body in memory, if that is small, so that the connection can go. @internal */
-export const buffered = (response: WireResponse): Effect.Effect<Reply> =>
-  Effect.map(
-    Effect.orElseSucceed(response.bytes(errorBodyLimitBytes), () => new Uint8Array(0)),
+/** The same answer with its body in memory, if that is small and in time, so that the connection can go. @internal */
+export const buffered = (response: WireResponse, within?: Duration.DurationInput): Effect.Effect<Reply> => {
+  const whole = response.bytes(errorBodyLimitBytes)
+  const inTime = within === undefined ? whole : Effect.timeout(whole, within)
+  return Effect.map(
+    Effect.orElseSucceed(inTime, () => new Uint8Array(0)),
     (body) => inMemory(response, body)
   )
+}
 
 /** The answer with its body, if that was wanted. To be run uninterruptibly: `restore` is for the wait. @internal */
 export const withBody = (
