@@ -121,7 +121,8 @@ const make = Effect.fnUntraced(function* ({ certsDirectories = CertsDirectory.de
     }
   }
 
-  const prepare = Effect.fnUntraced(function* (host: string) {
+  const prepare = Effect.fnUntraced(function* (name: string) {
+    const host = name.toLowerCase()
     if (isHub(host)) return
     const secure = yield* Effect.provideService(EngineConfig.isSecure(config, host), HostAddresses.HostAddresses, addresses)
     if (secure) found.delete(host)
@@ -132,7 +133,7 @@ const make = Effect.fnUntraced(function* ({ certsDirectories = CertsDirectory.de
 
   const service: RegistryHosts.Service = {
     get: (host) => {
-      const settings = known.get(host) ?? find(host)
+      const settings = known.get(host) ?? find(host.toLowerCase())
       known.set(host, settings)
       return settings
     },

@@ -165,6 +165,18 @@ describe("EngineHosts.layer", () => {
     })
   )
 
+  it.scoped("a host is the same in capitals", () =>
+    Effect.gen(function* () {
+      const config = { "insecure-registries": ["registry.corp:5000", "10.0.0.0/8"], "registry-mirrors": ["https://mirror.corp"] }
+      const setting = { config, addresses: { "inside.corp": ["10.1.2.3"] } }
+      assert.deepStrictEqual(yield* settings(setting, "Registry.CORP:5000"), insecure)
+      assert.deepStrictEqual(yield* settings(setting, "Docker.IO"), { ...secure, mirrors: ["https://mirror.corp"] })
+      const hosts = yield* service(setting)
+      yield* hosts.prepare?.("Inside.corp") ?? Effect.void
+      for (const host of ["inside.corp", "Inside.corp"]) assert.strictEqual(hosts.get(host).scheme, "either")
+    })
+  )
+
   it.scoped("of several roots the first that has a folder for the host counts; files beside the folders do not", () =>
     Effect.gen(function* () {
       const [one, two] = [yield* Certificates.authority("one"), yield* Certificates.authority("two")]
