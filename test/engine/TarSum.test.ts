@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TarSums from "../../src/engine/internal/tarSums.ts"
 import * as TarSum from "../../src/engine/TarSum.ts"
+import * as Memory from "../support/Memory.ts"
 import { load } from "../vectors/Vectors.ts"
 import { goSums } from "./goTarSums.ts"
 import { archive, binary, entry, gnu, pax, samples } from "./tarSamples.ts"
@@ -134,6 +135,27 @@ describe("TarSum.of", () => {
       yield* Effect.yieldNow()
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.scopedLive("keeps little of an entry, however long the header is that names it", () =>
+    Effect.gen(function* () {
+      const MiB = 1024 * 1024
+      const [header, file] = [
+        pax([
+          ["path", "a-name-of-its-own"],
+          ["comment", "x".repeat(MiB - 1000)]
+        ]),
+        entry({ name: "f" })
+      ]
+      const entries = Stream.take(Stream.forever(Stream.make(header, file)), 80)
+      let usedBytes = 0
+      const measured = Effect.map(Memory.bytesInUse, (bytes) => {
+        usedBytes = bytes
+      })
+      const before = yield* Memory.bytesInUse
+      yield* TarSum.of(Stream.concat(entries, Stream.drain(Stream.fromEffect(measured))))
+      assert.isBelow(usedBytes - before, 20 * MiB)
     })
   )
 

@@ -36,10 +36,13 @@ const hash = (text: string): string => {
   return Encoding.encodeHex(state.digest())
 }
 
+/** A copy for keeping: a part of a text keeps all of it in memory, be it a header of a megabyte, and text put together keeps its pieces. */
+const copied = (text: string): string => TarBlock.textOf(TarBlock.bytesOf(text))
+
 /** A path, or for long ones, of which an archive may be full, what tells it from others. @internal */
 export const pathKey = (name: string): string => {
   const path = cleaned(name)
-  return path.length < 64 ? path : hash(path)
+  return copied(path.length < 64 ? path : hash(path))
 }
 
 /**
@@ -69,7 +72,7 @@ export const read = function* (version: Version): Reading<ReadonlyArray<EntrySum
     const state = sha2("sha256")
     state.update(TarBlock.bytesOf(fieldsOf(entry.header, version)))
     yield* entry.read((bytes) => void state.update(bytes))
-    sums.push({ path: pathKey(entry.header.name), position: sums.length, sum: Encoding.encodeHex(state.digest()) })
+    sums.push({ path: pathKey(entry.header.name), position: sums.length, sum: copied(Encoding.encodeHex(state.digest())) })
   }
 }
 
