@@ -138,6 +138,20 @@ describe("TarSum.of", () => {
     })
   )
 
+  for (const [name, count, holeBytes] of [
+    ["one large hole", 1, 2n ** 29n],
+    ["many small holes", 100, 2n ** 23n - 1n]
+  ] as const) {
+    it.live(`lets timers and sockets have their turn: ${name}`, () =>
+      Effect.gen(function* () {
+        const hole = entry({ name: "s", flag: "S", magic: gnu, at: [[483, binary(holeBytes, 12)]] })
+        const whole = archive(...Array.from({ length: count }, () => hole))
+        const first = yield* Effect.race(Effect.as(sum(whole), "the sum"), Effect.as(Effect.sleep("1 millis"), "the timer"))
+        assert.strictEqual(first, "the timer")
+      })
+    )
+  }
+
   it.scopedLive("keeps little of an entry, however long the header is that names it", () =>
     Effect.gen(function* () {
       const MiB = 1024 * 1024

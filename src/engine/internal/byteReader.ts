@@ -70,12 +70,15 @@ export interface Running<A, P> {
 export const run = <A, P>(reading: Reading<A, P>): Running<A, P> => {
   let step = reading.next()
 
+  /** Other fibers may run, and by a clock that goes also timers and sockets, which wait for the event loop. */
+  const rest = Effect.zipRight(Effect.yieldNow(), Effect.sleep(0))
+
   /** Until it needs more. */
   const settle: Effect.Effect<void, P> = Effect.suspend(() => {
     if (step.done === true || step.value === "more") return Effect.void
     if (step.value !== "rest") return Effect.fail(step.value.problem)
     return Effect.zipRight(
-      Effect.yieldNow(),
+      rest,
       Effect.suspend(() => {
         step = reading.next(undefined)
         return settle
