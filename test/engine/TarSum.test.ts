@@ -82,6 +82,18 @@ describe("TarSum.of", () => {
     })
   )
 
+  it.effect("keeps no bytes that it was given: they may be written over for the next ones", () =>
+    Effect.gen(function* () {
+      const bytes = samples["pax: everything"] ?? new Uint8Array()
+      const buffer = new Uint8Array(100)
+      const written = Stream.map(Stream.rechunk(pieces(bytes, buffer.length), 1), (piece) => {
+        buffer.set(piece)
+        return buffer.subarray(0, piece.length)
+      })
+      assert.strictEqual(yield* TarSum.of(written), yield* sum(bytes))
+    })
+  )
+
   it.effect("does not depend on the order of entries, as long as no path stands there twice", () =>
     Effect.promise(() =>
       fc.assert(

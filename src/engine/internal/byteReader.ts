@@ -5,7 +5,6 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import { concat } from "../../model/internal/bytes.ts"
 
 /** What a parser says when it gives way: it needs more, others may run for a moment, or it has found what it cannot go on with. @internal */
 export type Ask<P> = "more" | "rest" | { readonly problem: P }
@@ -44,15 +43,20 @@ export const source = (): Source => {
   }
 
   const upTo: Source["upTo"] = function* (count) {
-    const pieces: Array<Uint8Array> = []
-    let missing = count
-    while (missing > 0) {
-      const piece = yield* some(missing)
+    if (count === 0) return new Uint8Array()
+    const first = (yield* some(count)) ?? new Uint8Array()
+    if (first.length === 0 || first.length === count) return first
+    // What was given is not kept while more is asked for.
+    const bytes = new Uint8Array(count)
+    bytes.set(first)
+    let length = first.length
+    while (length < count) {
+      const piece = yield* some(count - length)
       if (piece === undefined) break
-      pieces.push(piece)
-      missing -= piece.length
+      bytes.set(piece, length)
+      length += piece.length
     }
-    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concat(pieces)
+    return bytes.subarray(0, length)
   }
 
   return { some, upTo }
