@@ -187,6 +187,19 @@ describe("resumableLayer", () => {
     })
   )
 
+  it.effect("goes on with what docker-registry 0.9 answers: a range without unit, one byte too long, and then a refusal", () =>
+    Effect.gen(function* () {
+      const script = ScriptedV1.inOrder(
+        { status: 200, body: cut("0123") },
+        { status: 206, headers: { "Content-Range": "4-10/10", "Content-Length": "7" }, body: "456789" },
+        { status: 416, headers: { "Content-Length": "0" } }
+      )
+      const { ranges, result } = yield* reading(script, { totalBytes: 10 })
+      assert.strictEqual(Either.getOrThrow(result), "0123456789")
+      assert.deepStrictEqual(ranges, [undefined, "bytes=4-10", "bytes=10-10"])
+    })
+  )
+
   it.effect("asks for what is behind a size that was too small", () =>
     Effect.gen(function* () {
       const script: ScriptedV1.Script = (_, index) => (index === 0 ? { status: 200, body: cut("0123") } : { status: 206, body: "45" })

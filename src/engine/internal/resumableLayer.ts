@@ -13,7 +13,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import * as ContentRange from "../../http/internal/contentRange.ts"
 import * as PullStream from "../../http/internal/pullStream.ts"
 import type { TransportError } from "../../model/RegistryError.ts"
 import { type Answer, protocol, type Refused, type Unanswered } from "./v1Exchange.ts"
@@ -62,13 +61,19 @@ const isEnd = ({ headers, status }: Answer, readBytes: number, totalBytes: numbe
   return told === undefined || Number(told) === readBytes
 }
 
+/** Where a range begins: more cannot be taken from docker-registry 0.9, which says no unit, and an end behind the last byte as it was asked. */
+const startOf = (range: string): number | undefined => {
+  const start = /^\s*(?:bytes\s+)?(\d{1,15})-\d+\/(?:\d+|\*)\s*$/i.exec(range)?.[1]
+  return start === undefined ? undefined : Number(start)
+}
+
 /** Why an answer does not go on with the bytes that were read. */
 const misfit = (answer: Answer, readBytes: number): Effect.Effect<void, Failure> => {
   if (answer.status >= 400) return answer.fail
   if (readBytes === 0) return answer.status === 200 ? Effect.void : answer.fail
   if (answer.status !== 206) return Effect.fail(protocol(answer, "the server doesn't support byte ranges"))
   const range = answer.headers["content-range"]
-  return range === undefined || ContentRange.parse(range)?.start === readBytes
+  return range === undefined || startOf(range) === readBytes
     ? Effect.void
     : Effect.fail(protocol(answer, "the answer is not the range that was asked for"))
 }
