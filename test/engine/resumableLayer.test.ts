@@ -209,6 +209,26 @@ describe("resumableLayer", () => {
     })
   )
 
+  it.effect("is not at its end where a range ends and says that there is more", () =>
+    Effect.gen(function* () {
+      const script = ScriptedV1.inOrder(
+        { status: 200, body: cut("01") },
+        { status: 206, headers: { "Content-Range": "bytes 2-4/10" }, body: "234" },
+        { status: 206, headers: { "Content-Range": "bytes 5-9/10" }, body: "56789" }
+      )
+      const { ranges, result } = yield* reading(script, { totalBytes: 4 })
+      assert.strictEqual(Either.getOrThrow(result), "0123456789")
+      assert.deepStrictEqual(ranges, [undefined, "bytes=2-4", "bytes=5-"])
+      const barren: ScriptedV1.Script = (_, index) =>
+        index === 0 ? { status: 200, body: cut("01") } : { status: 206, headers: { "Content-Range": "bytes 2-4/10" }, body: "" }
+      const failed = yield* reading(barren, { totalBytes: 10 })
+      assert.deepInclude(Either.getOrThrow(Either.flip(failed.result)), {
+        reason: "protocol",
+        detail: "the registry does not send the rest of the layer"
+      })
+    })
+  )
+
   it.effect("ends where nothing is behind what was read", () =>
     Effect.gen(function* () {
       const script: ScriptedV1.Script = (_, index) =>

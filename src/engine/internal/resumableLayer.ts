@@ -61,10 +61,13 @@ const isEnd = ({ headers, status }: Answer, readBytes: number, totalBytes: numbe
   return told === undefined || Number(told) === readBytes
 }
 
-/** Where a range begins: more cannot be taken from docker-registry 0.9, which says no unit, and an end behind the last byte as it was asked. */
-const startOf = (range: string): number | undefined => {
-  const start = /^\s*(?:bytes\s+)?(\d{1,15})-\d+\/(?:\d+|\*)\s*$/i.exec(range)?.[1]
-  return start === undefined ? undefined : Number(start)
+/**
+ * Where a range begins, and how much there is in all, 0 when that is not said. More cannot be taken from docker-registry 0.9, which says no unit,
+ * and an end behind the last byte as it was asked.
+ */
+const rangeIn = ({ headers }: Answer): { readonly start: number; readonly allBytes: number } | undefined => {
+  const [, start, all] = /^\s*(?:bytes\s+)?(\d{1,15})-\d+\/(?:(\d{1,15})|\*)\s*$/i.exec(headers["content-range"] ?? "") ?? []
+  return start === undefined ? undefined : { start: Number(start), allBytes: Number(all ?? 0) }
 }
 
 /** Why an answer does not go on with the bytes that were read. */
@@ -72,13 +75,13 @@ const misfit = (answer: Answer, readBytes: number): Effect.Effect<void, Failure>
   if (answer.status >= 400) return answer.fail
   if (readBytes === 0) return answer.status === 200 ? Effect.void : answer.fail
   if (answer.status !== 206) return Effect.fail(protocol(answer, "the server doesn't support byte ranges"))
-  const range = answer.headers["content-range"]
-  return range === undefined || startOf(range) === readBytes
+  return answer.headers["content-range"] === undefined || rangeIn(answer)?.start === readBytes
     ? Effect.void
     : Effect.fail(protocol(answer, "the answer is not the range that was asked for"))
 }
 
 interface Open {
+  readonly answer: Answer
   readonly pull: PullStream.Pull<TransportError>
   readonly scope: Scope.CloseableScope
   /** Whether its body has brought anything. */
@@ -96,7 +99,7 @@ export const read = (options: Options): Stream.Stream<Uint8Array, Failure> => {
       const take = Effect.fnUntraced(function* (answer: Answer, scope: Scope.CloseableScope) {
         if (totalBytes === 0) totalBytes = lengthOf(answer)
         if (totalBytes <= 0) return yield* protocol(answer, "failed to auto detect content length")
-        current = { pull: yield* PullStream.openIn(scope, answer.body), scope, fruitful: false }
+        current = { answer, pull: yield* PullStream.openIn(scope, answer.body), scope, fruitful: false }
       })
 
       /** Counts a failure; the last one stays. */
@@ -133,6 +136,7 @@ export const read = (options: Options): Stream.Stream<Uint8Array, Failure> => {
         if (open === undefined) {
           return Effect.flatMap(Effect.mapError(resume, Option.some), (more) => (more ? next : Effect.fail(Option.none())))
         }
+        const goOn = (error: TransportError) => Effect.zipRight(Effect.mapError(broken(open, error), Option.some), next)
         return Effect.matchEffect(open.pull, {
           onSuccess: (chunk) => {
             const size = sizeOf(chunk)
@@ -141,8 +145,11 @@ export const read = (options: Options): Stream.Stream<Uint8Array, Failure> => {
             return Effect.succeed(chunk)
           },
           onFailure: Option.match({
-            onNone: () => Effect.fail(Option.none()),
-            onSome: (error) => Effect.zipRight(Effect.mapError(broken(open, error), Option.some), next)
+            onNone: () =>
+              readBytes < (rangeIn(open.answer)?.allBytes ?? 0)
+                ? goOn(protocol(open.answer, "the registry does not send the rest of the layer"))
+                : Effect.fail(Option.none()),
+            onSome: goOn
           })
         })
       })
