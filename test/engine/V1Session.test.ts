@@ -185,6 +185,17 @@ describe("V1Session", () => {
     )
   })
 
+  it.effect("a cookie as short as those of load balancers leaves an error readable", () =>
+    Effect.gen(function* () {
+      const script = ScriptedV1.inOrder(
+        { status: 200, headers: { "Set-Cookie": "lb=1; Path=/ || node=e; Path=/" }, body: "[]" },
+        { status: 500, body: "disk 1 of 10 is full" }
+      )
+      const { outcome } = yield* against(script, (session) => Effect.zip(session.ancestry("x"), session.ancestry("x")))
+      assert.include(Either.getOrThrow(Either.flip(outcome)).message, "disk 1 of 10 is full")
+    })
+  )
+
   describe("where it goes", () => {
     it.effect("not from an index of the internet to an internal address, or from https to http", () =>
       Effect.gen(function* () {

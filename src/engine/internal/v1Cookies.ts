@@ -19,10 +19,12 @@ export interface CookieJar {
   readonly header: (url: URL, nowMillis: number) => string | undefined
   readonly keep: (url: URL, cookies: Cookies.Cookies, nowMillis: number) => void
   /** What must not be shown. */
-  readonly values: () => ReadonlyArray<string>
+  readonly secrets: () => ReadonlyArray<string>
 }
 
 const maxKept = 100
+/** What is shorter is no secret, and would be found in every word. */
+const minSecretLength = 4
 const maxLength = 4096
 
 /** RFC 6265, 5.1.4. */
@@ -65,6 +67,6 @@ export const make = (): CookieJar => {
     keep: (url, cookies, nowMillis) => {
       for (const cookie of Object.values(cookies.cookies)) keepOne(url, cookie, nowMillis)
     },
-    values: () => kept.map(({ value }) => value)
+    secrets: () => kept.map(({ value }) => value).filter((value) => value.length >= minSecretLength)
   }
 }

@@ -90,7 +90,7 @@ export const make = ({ headers, resolver, wire }: V1Wire, { endpoint, credential
   const own = Origin.parse(endpoint.url)
   const authorization = Authorization.make({ origin: own?.origin ?? "", credentials, always })
   const cookies = CookieJar.make()
-  const secrets = () => [...authorization.secrets(), ...cookies.values()]
+  const secrets = () => [...authorization.secrets(), ...cookies.secrets()]
 
   /** Other registries are named by the index, so they are no farther away than a redirect of it may lead. */
   const lead = Effect.fnUntraced(function* (to: URL | undefined, { method, url, ...context }: RegistryError.RequestContext) {
