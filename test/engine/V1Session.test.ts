@@ -478,6 +478,28 @@ describe("V1Session", () => {
     )
   })
 
+  it.effect("an answer nested too deep to be written out is malformed", () =>
+    Effect.gen(function* () {
+      const body = "[".repeat(1_000_000) + "]".repeat(1_000_000)
+      const tagOf = <A, E extends { readonly _tag: string }>(read: Effect.Effect<A, E>) =>
+        Effect.match(read, { onFailure: ({ _tag }) => _tag, onSuccess: () => "read" })
+      const { outcome } = yield* against(
+        () => ({ status: 200, body }),
+        (session) =>
+          Effect.all([
+            tagOf(session.search("x")),
+            tagOf(session.repositoryData(repository)),
+            tagOf(session.tags(repository)),
+            tagOf(session.ancestry("x"))
+          ])
+      )
+      assert.deepStrictEqual(
+        Either.getOrThrow(outcome),
+        Array.from({ length: 4 }, () => "MalformedContent")
+      )
+    })
+  )
+
   it.effect("has an outcome whatever is answered", () =>
     Effect.promise(() =>
       fc.assert(

@@ -1,8 +1,8 @@
 // What the first API answers with. `V1Session` exports it; encoded, each is the JSON of balena-engine.
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { inAnyCase, parseJson } from "../../model/internal/json.ts"
+import { parseReason } from "../../model/internal/parseReason.ts"
 
 /** As Go decodes: what is absent or null is empty, the whole included. */
 const text = Schema.optionalWith(Schema.String, { default: () => "", nullable: true })
@@ -58,9 +58,7 @@ const each = (change: (value: unknown) => unknown, value: unknown): unknown => (
 const decoder =
   <A, I>(schema: Schema.Schema<A, I>, inOneCase: (value: unknown) => unknown) =>
   (body: string): Either.Either<A, string> =>
-    Either.flatMap(parseJson(body), (json) =>
-      Either.mapLeft(Schema.decodeUnknownEither(schema)(inOneCase(json)), ParseResult.TreeFormatter.formatErrorSync)
-    )
+    Either.flatMap(parseJson(body), (json) => Either.mapLeft(Schema.decodeUnknownEither(schema)(inOneCase(json)), parseReason))
 
 /** @internal */
 export const decodeSearch = decoder(SearchResults, (json) => {
