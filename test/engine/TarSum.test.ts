@@ -164,6 +164,25 @@ describe("TarSum.of", () => {
     )
   }
 
+  it.effect("takes no longer for the map of a sparse file when it is all one line", () =>
+    Effect.gen(function* () {
+      const line = `${"0".repeat(1000 * 1024)}1\n`
+      const map = Buffer.alloc(Math.ceil(line.length / 512) * 512)
+      map.write(`${line}0\n0\n`)
+      const sparse = Buffer.concat([
+        pax([
+          ["GNU.sparse.major", "1"],
+          ["GNU.sparse.minor", "0"],
+          ["GNU.sparse.realsize", "0"]
+        ]),
+        entry({ name: "s", content: map })
+      ])
+      const started = process.cpuUsage()
+      yield* sum(archive(...Array.from({ length: 20 }, () => sparse)))
+      assert.isBelow(process.cpuUsage(started).user, 2_000_000)
+    })
+  )
+
   it.scopedLive("keeps little of an entry, however long the header is that names it", () =>
     Effect.gen(function* () {
       const MiB = 1024 * 1024

@@ -67,7 +67,8 @@ const before = function* (block: () => Reading<Uint8Array>): Reading<ReadonlyArr
     while (lines.length < count) {
       if (mapBytes >= maxMapBytes) yield* tooLong()
       mapBytes += blockBytes
-      const parts = (rest + TarBlock.textOf(yield* block())).split("\n")
+      const [first = "", ...others] = TarBlock.textOf(yield* block()).split("\n")
+      const parts = [rest + first, ...others]
       rest = parts.pop() ?? ""
       lines.push(...parts)
     }
