@@ -635,6 +635,28 @@ describe("reading a docker-archive", () => {
     })
   )
 
+  it.scoped("the main image of several: the only one that some name has as latest", () =>
+    Effect.gen(function* () {
+      const archiveOf = (...names: ReadonlyArray<string>) =>
+        opened([
+          ["one", one],
+          ["two", two],
+          ["1.json", config(one)],
+          ["2.json", config(two)],
+          [
+            "manifest.json",
+            JSON.stringify([
+              { Config: "1.json", RepoTags: ["app:v1"], Layers: ["one"] },
+              { Config: "2.json", RepoTags: names, Layers: ["two"] }
+            ])
+          ]
+        ])
+      const archive = yield* archiveOf("ghcr.io/acme/app:v2", "ghcr.io/acme/app:latest")
+      assert.strictEqual((yield* archive.main).digest, (yield* archive.resolve("v2")).digest)
+      assert.include(yield* failure((yield* archiveOf("app:v2")).main), "none of them is tagged latest: name one of app:v1, app:v2")
+    })
+  )
+
   it.scoped("compressed layers keep their digest: by name, else by their bytes", () =>
     Effect.gen(function* () {
       const [gz, zst] = [gzipSync(one), zstdFrame(two)]

@@ -98,7 +98,7 @@ const mainOf = Effect.fnUntraced(function* (storage: Reading, naming: Naming, in
   if (manifests.length === 0) return yield* missing(storage.label, "resolve", "a manifest")
   const alone = Index.only(manifests)
   if (Option.isSome(alone)) return alone.value
-  const latest = yield* oneOf(storage, naming, index, "latest", Index.ofTag(index, "latest"))
+  const latest = yield* oneOf(storage, naming, index, "latest", naming.find(index, "latest"))
   if (Option.isSome(latest)) return latest.value
   const images = yield* Effect.filter(manifests, (entry) => isReferrer(storage, entry), { negate: true })
   return yield* Effect.mapError(Index.only(images), () =>
