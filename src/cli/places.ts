@@ -106,10 +106,16 @@ interface Local {
   readonly roots: Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, PlaceError>
 }
 
-/** What a local place means when nothing is named, with the first tag of its names: containerd writes some that have only a digest. */
+/**
+ * What a local place means when nothing is named, with the first tag of its names: containerd writes some that have only a digest. Among several
+ * images it was meant for being tagged `latest`, and goes by that.
+ */
 const meant = ({ main, roots }: Local): Effect.Effect<Named, PlaceError> =>
   Effect.zipWith(main, roots, ({ digest }, entries) => {
-    const names = entries.flatMap((entry) => (entry.digest === digest ? (entry.annotations?.[Annotations.refName] ?? []) : []))
+    const own = entries.filter((entry) => entry.digest === digest)
+    const all = own.flatMap(({ annotations }) => annotations?.[Annotations.refName] ?? [])
+    const latest = own.length < entries.length ? all.filter((name) => tagOf(name) === "latest") : []
+    const names = [...latest, ...all]
     const [tag] = names.flatMap((name) => tagOf(name) ?? [])
     const [name] = Arr.getSomes(names.map(DockerNames.whole))
     return { reference: digest, tag, name }

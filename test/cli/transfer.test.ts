@@ -325,6 +325,21 @@ describe("pull, push, export and import", () => {
     })
   )
 
+  it.scoped("what is meant for being tagged latest goes by that, whatever other tags it has; the only image by its first", () =>
+    Effect.gen(function* () {
+      const { path, registry, run } = yield* seeded
+      const { manifest } = yield* registry.seedImage("team/app", { tag: "v2", layers: 1 })
+      const layout = `oci:${path("app")}`
+      assert.strictEqual((yield* run("copy", `${app}:v2`, layout)).code, 0)
+      assert.strictEqual((yield* run("tag", `${layout}:v2`, "latest")).code, 0)
+      const target = (yield* run("push", layout, copyOf)).out.split("\n")[0]
+      assert.strictEqual(target, `${copyOf}:v2@${manifest.digest}`)
+      assert.strictEqual((yield* run("copy", `${app}:v1`, layout)).code, 0)
+      const other = (yield* run("push", layout, copyOf)).out.split("\n")[0]
+      assert.strictEqual(other, `${copyOf}:latest@${manifest.digest}`)
+    })
+  )
+
   it.scoped("the only image of an archive is the one that others refer to", () =>
     Effect.gen(function* () {
       const { image, path, run } = yield* seeded
