@@ -27,11 +27,14 @@ export interface Settings {
   readonly registryConfig: Option.Option<string>
 }
 
-const names = (hosts: ReadonlyArray<string>, host: string) => hosts.includes("*") || hosts.includes(host)
+const settingsOf = (hosts: ReadonlyArray<string>, settings: Partial<RegistryHosts.HostSettings>) =>
+  RegistryHosts.make(Object.fromEntries(hosts.map((host) => [host, settings])))
 
-/** `OCI_REGISTRY_HOSTS` with the options over it. */
-const hosts = ({ insecure, plainHttp }: Settings) =>
-  Effect.map(
+/** `OCI_REGISTRY_HOSTS` with the options over it. A host has the same names in both: trust is asked for without port 443. */
+const hosts = ({ insecure, plainHttp }: Settings) => {
+  const schemes = settingsOf(plainHttp, { scheme: "http" })
+  const trust = settingsOf(insecure, { tls: { verify: false } })
+  return Effect.map(
     RegistryHosts.RegistryHosts,
     (base): RegistryHosts.Service => ({
       ...base,
@@ -39,12 +42,13 @@ const hosts = ({ insecure, plainHttp }: Settings) =>
         const settings = base.get(host)
         return {
           ...settings,
-          ...(names(plainHttp, host) && { scheme: "http" }),
-          ...(names(insecure, host) && { tls: { ...settings.tls, verify: false } })
+          ...(schemes.get(host).scheme === "http" && { scheme: "http" }),
+          tls: { ...settings.tls, ...trust.get(host).tls }
         }
       }
     })
   ).pipe(Layer.effect(RegistryHosts.RegistryHosts), Layer.provide(RegistryHosts.layerConfig()))
+}
 
 /** Registries warn their users (distribution-spec «Warnings»). */
 const warnings = Layer.scopedDiscard(

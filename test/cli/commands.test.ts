@@ -1,14 +1,21 @@
 import { execFileSync } from "node:child_process"
 import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Report from "../../src/cli/report.ts"
+import * as Session from "../../src/cli/session.ts"
+import type * as Streams from "../../src/cli/streams.ts"
 import * as Digest from "../../src/model/Digest.ts"
 import * as MediaType from "../../src/model/MediaType.ts"
 import type * as MemoryRegistry from "../../src/testing/MemoryRegistry.ts"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
+import * as RegistryHosts from "../../src/transport/RegistryHosts.ts"
 import * as World from "../support/World.ts"
 import * as Cli from "./Cli.ts"
 
@@ -52,6 +59,35 @@ describe("ping", () => {
       assert.include((yield* run("ping", Cli.host, "--plain-http", Cli.host)).out, "by http,")
       assert.include((yield* run("ping", Cli.host, "--plain-http=*")).out, "by http,")
       assert.include((yield* run("ping", Cli.other, "--plain-http", Cli.host)).out, "by https,")
+    })
+  )
+
+  it.scoped("--insecure is asked for by all names of its host, and of no other", () =>
+    Effect.gen(function* () {
+      const verified: Record<string, boolean | undefined> = {}
+      const names = ["a.test", "b.test", "c.test:5000", "c.test", "registry-1.docker.io"]
+      const network = Effect.map(RegistryHosts.RegistryHosts, ({ get }) => {
+        for (const name of names) verified[name] = get(name).tls.verify
+        return HttpClient.make(() => Effect.never)
+      })
+      const streams: Streams.Service = {
+        out: () => Effect.void,
+        err: () => Effect.void,
+        input: Stream.empty,
+        colors: false,
+        interactive: false,
+        screen: undefined
+      }
+      const insecure = ["a.test:443", "c.test:5000", "docker.io"]
+      yield* Layer.build(Session.layer({ plainHttp: [], insecure, registryConfig: Option.none() })).pipe(
+        Effect.provideService(Session.Network, Layer.effect(HttpClient.HttpClient, network)),
+        Effect.provideService(Report.Report, Report.make(streams, false)),
+        Effect.provide(NodeContext.layer)
+      )
+      assert.deepStrictEqual(
+        names.filter((name) => verified[name] === false),
+        ["a.test", "c.test:5000", "registry-1.docker.io"]
+      )
     })
   )
 
