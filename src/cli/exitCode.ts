@@ -64,7 +64,9 @@ const codes: Readonly<Record<RegistryError["_tag"], number>> = {
   StoreError: local
 }
 
+const writing = ["create", "write"]
+
 /** What was to be read on this machine and is not there is no trouble with its files; a folder to write to is. */
-const isNotFound = (error: RegistryError): boolean => error._tag === "StoreError" && error.missing && error.operation !== "write"
+const isNotFound = (error: RegistryError): boolean => error._tag === "StoreError" && error.missing && !writing.includes(error.operation)
 
 export const ofError = (error: RegistryError): number => (isNotFound(error) ? notFound : codes[error._tag])

@@ -1,4 +1,4 @@
-import { access, readdir, writeFile } from "node:fs/promises"
+import { access, readdir, symlink, writeFile } from "node:fs/promises"
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -594,6 +594,8 @@ describe("pull, push, export and import", () => {
         assert.strictEqual(code, 3)
       }
       assert.strictEqual((yield* run("export", `${app}:v1`, path("nowhere", "app.tar"))).code, 10)
+      yield* Effect.promise(() => symlink(path("nowhere"), path("link")))
+      assert.strictEqual((yield* run("pull", `${app}:v1`, `oci:${path("link")}`)).code, 10)
     })
   )
 })
