@@ -174,9 +174,18 @@ export const allTags = Options.all({
   })
 )
 
-const forms = "registry/repository[:tag|@digest], oci:folder[:tag|@digest], oci-archive:file.tar[:tag], docker-archive:file.tar[:name:tag]"
+const inRegistry = "registry/repository[:tag|@digest]"
+const inFolder = "oci:folder[:tag|@digest]"
+const here = `${inFolder}, oci-archive:file.tar[:tag], docker-archive:file.tar[:name:tag]`
+const anywhere = `${inRegistry}, ${here}`
 
 /** A reference to something in a registry or another place. */
-export const reference = Args.text({ name: "reference" }).pipe(Args.withDescription(forms))
+export const reference = Args.text({ name: "reference" }).pipe(Args.withDescription(anywhere))
 
-export const place = (name: string, description: string) => Args.text({ name }).pipe(Args.withDescription(`${description}: ${forms}`))
+/** The same where it is changed: an archive is only written anew. */
+export const changeable = Args.text({ name: "reference" }).pipe(Args.withDescription(`${inRegistry}, ${inFolder}`))
+
+export const place = (name: string, description: string) => Args.text({ name }).pipe(Args.withDescription(`${description}: ${anywhere}`))
+
+/** A place on this machine. */
+export const localPlace = (name: string, description: string) => Args.text({ name }).pipe(Args.withDescription(`${description}: ${here}`))

@@ -97,7 +97,7 @@ export const attach = Command.make(
       CliOptions.mapEffect(Effect.forEach(splitAnnotation)),
       CliOptions.withDescription("An annotation of the artifact's manifest; may be repeated.")
     ),
-    reference: Options.reference,
+    reference: Options.changeable,
     files: Options.fileArgument("file").pipe(Args.withDescription("file[:media type]"), Args.repeated)
   },
   handler

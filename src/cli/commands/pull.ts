@@ -20,7 +20,7 @@ export const pull = Command.make(
     ...Options.transfer,
     allTags: Options.allTags,
     reference: Args.text({ name: "reference" }).pipe(Args.withDescription("registry/repository[:tag|@digest]")),
-    target: Options.place("target", "Where to; without it an image layout in the folder named like the repository").pipe(Args.optional)
+    target: Options.localPlace("target", "Where to; without it an image layout in the folder named like the repository").pipe(Args.optional)
   },
   (input) =>
     Effect.gen(function* () {

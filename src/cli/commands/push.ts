@@ -14,7 +14,7 @@ export const push = Command.make(
     ...Options.connection,
     ...Options.transfer,
     allTags: Options.allTags,
-    source: Options.place("source", "Where from"),
+    source: Options.localPlace("source", "Where from"),
     reference: Args.text({ name: "reference" }).pipe(Args.withDescription("registry/repository[:tag]; without tag the source's"))
   },
   (input) =>

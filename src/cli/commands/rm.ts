@@ -69,7 +69,7 @@ export const rm = Command.make(
     manifest: CliOptions.boolean("manifest").pipe(
       CliOptions.withDescription("Delete the manifest a tag points to, and with it every tag that points there.")
     ),
-    references: Options.reference.pipe(Args.atLeast(1))
+    references: Options.changeable.pipe(Args.atLeast(1))
   },
   ({ manifest, references }) => handler(references, manifest)
 ).pipe(Command.withDescription(summaries.rm), Session.connect)

@@ -24,7 +24,7 @@ export const tag = Command.make(
   "tag",
   {
     ...Options.connection,
-    reference: Options.reference,
+    reference: Options.changeable,
     tags: Args.text({ name: "tag" }).pipe(Args.withDescription("A tag for it."), Args.atLeast(1))
   },
   ({ reference, tags }) => handler(reference, tags)
