@@ -20,7 +20,7 @@ import * as RemoteRepository from "../content/RemoteRepository.ts"
 import * as Annotations from "../model/Annotations.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
 import * as Reference from "../model/Reference.ts"
-import type { InvalidReference } from "../model/RegistryError.ts"
+import { InvalidReference } from "../model/RegistryError.ts"
 import * as UsageError from "./usageError.ts"
 
 export type PlaceError = RemoteRepository.RemoteError | OciLayout.LayoutError | Archive.WriteError
@@ -81,7 +81,13 @@ const hasTagOrDigest = (text: string): boolean => Either.isLeft(Reference.parseR
 
 /** The repository of a registry that a text names, whatever tag or digest it has. */
 export const repository = (text: string): Either.Either<Reference.Repository, InvalidReference> =>
-  Either.map(Reference.parse(withoutScheme(text)), (reference) => reference.repository)
+  Either.flatMap(Place.parse(text), (place) =>
+    place._tag === "Registry"
+      ? Either.right(place.reference.repository)
+      : Either.left(
+          new InvalidReference({ input: text.slice(0, 512), reason: "it is on this machine, and a repository of a registry is wanted" })
+        )
+  )
 
 /** The tag in a name that a local place knows: `v1`, or `acme/app:v1` in a docker archive. */
 export const tagOf = (name: string): string | undefined => {

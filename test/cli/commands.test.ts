@@ -274,6 +274,18 @@ describe("looking at images", () => {
     })
   )
 
+  it.scoped("a blob of a folder is not asked for at Docker Hub, as one of a repository called oci", () =>
+    Effect.gen(function* () {
+      const { image, path, run } = yield* seeded
+      for (const place of [`oci:${path("app")}`, "oci:app", "docker-archive:app.tar"]) {
+        const { code, err } = yield* run("blob", `${place}@${image.config.digest}`)
+        assert.strictEqual(code, 2, place)
+        assert.include(err, "it is on this machine, and a repository of a registry is wanted", place)
+      }
+      assert.strictEqual((yield* run("blob", `docker://${app}@${image.config.digest}`)).code, 0)
+    })
+  )
+
   it.scoped("a blob goes to a pipe as to a file", () =>
     Effect.gen(function* () {
       const { image, path, run } = yield* seeded
