@@ -15,6 +15,13 @@ const fileOf = Effect.fnUntraced(function* (chosen: Option.Option<string>) {
   return yield* new KeychainError({ source: "credentials file", reason: "there is no home directory to keep it in; use --registry-config" })
 })
 
+/** Takes what the file says about a registry out of it. A file that says nothing is not made: one of docker's would hide podman's. */
+const forget = Effect.fnUntraced(function* (file: string, registry: string) {
+  const config = yield* DockerConfig.load(file)
+  const others = DockerConfig.erase(config, { registry })
+  if (Object.keys(others.auths).length < Object.keys(config.auths).length) yield* DockerConfig.save(file, others)
+})
+
 /** Keeps credentials and tells where. What the file itself held is replaced. */
 export const store = Effect.fnUntraced(function* (
   registry: string,
@@ -29,7 +36,7 @@ export const store = Effect.fnUntraced(function* (
   }
   const helpers = yield* CredentialHelper.make()
   yield* helpers.store(helper.value, DockerConfig.keyFor({ registry }), credentials)
-  yield* DockerConfig.update(file, (config) => DockerConfig.erase(config, { registry }))
+  yield* forget(file, registry)
   return `docker-credential-${helper.value}`
 })
 
@@ -41,6 +48,6 @@ export const erase = Effect.fnUntraced(function* (registry: string, registryConf
     const helpers = yield* CredentialHelper.make()
     yield* helpers.erase(helper.value, DockerConfig.keyFor({ registry }))
   }
-  yield* DockerConfig.update(file, (config) => DockerConfig.erase(config, { registry }))
+  yield* forget(file, registry)
   return Option.match(helper, { onNone: () => file, onSome: (suffix) => `docker-credential-${suffix}` })
 })

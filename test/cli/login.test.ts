@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from "node:fs/promises"
+import { readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as RegistryOptions from "../../src/testing/RegistryOptions.ts"
@@ -16,6 +16,19 @@ const silentAbout = (secret: string, outcomes: ReadonlyArray<Cli.Outcome>) => {
 }
 
 describe("login and logout", () => {
+  it.scoped("who was not logged in leaves the files as they are when logging out", () =>
+    Effect.gen(function* () {
+      const cli = yield* Cli.make({ hosts })
+      assert.strictEqual((yield* cli.run("logout", Cli.host)).code, 0)
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(cli.folder)), [])
+      const config = cli.path("config.json")
+      const content = '{"auths":{"elsewhere.test":{"auth":"YTpi"}}}'
+      yield* Effect.promise(() => writeFile(config, content))
+      assert.strictEqual((yield* cli.run("logout", Cli.host, "--registry-config", config)).code, 0)
+      assert.strictEqual(yield* text(config), content)
+    })
+  )
+
   for (const registry of [Cli.host, Cli.other]) {
     it.scoped(`${registry}: credentials are tried, kept for the owner's eyes, used and forgotten`, () =>
       Effect.gen(function* () {
