@@ -68,6 +68,8 @@ const sort = (known: ReadonlyMap<string, Known>, words: ReadonlyArray<string>, c
     if (!option.takesValue && attached !== undefined) return Either.left(`${spelling} takes no value`)
     const value = option.takesValue ? (attached ?? words[++index]) : undefined
     if (option.takesValue && value === undefined) return Either.left(`${spelling} needs a value; see ${command} --help`)
+    // As of a variable that is not set. The parser passes over it where an option may be repeated, and all would be meant.
+    if (value === "") return Either.left(`${spelling} needs a value, and this one is empty`)
     options.set(option.name, [...(options.get(option.name) ?? []), option.name, ...(value === undefined ? [] : [value])])
   }
   return Either.right({ options, operands })

@@ -17,18 +17,12 @@ const orUsage = <A, E extends { readonly message: string }>(
 
 export const json = Options.boolean("json").pipe(Options.withDescription("Print one JSON document; errors too, on standard error."))
 
-/** An empty name, as of a variable that is not set, would be read as the folder one is in. */
-const nameless = (what: string) => `${what}: it takes a name, and this one is empty`
-
-/** A file on this machine. */
+/** A file on this machine. An empty name, as of a variable that is not set, would be read as the folder one is in. */
 export const fileArgument = (name: string) =>
-  Args.text({ name }).pipe(Args.mapEffect((path: string) => (path === "" ? Effect.fail(HelpDoc.p(nameless(name))) : Effect.succeed(path))))
-
-/** A file or folder on this machine. */
-export const pathOption = (name: string, pseudoName: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName(pseudoName),
-    Options.mapEffect((path: string) => (path === "" ? UsageError.fail(nameless(`--${name}`)) : Effect.succeed(path)))
+  Args.text({ name }).pipe(
+    Args.mapEffect((path: string) =>
+      path === "" ? Effect.fail(HelpDoc.p(`${name}: it takes a name, and this one is empty`)) : Effect.succeed(path)
+    )
   )
 
 const parseHost = (host: string) => (host === "*" ? Effect.succeed(host) : orUsage(Reference.parseRegistry(host)))
@@ -44,7 +38,8 @@ const insecure = hosts("insecure").pipe(
   Options.withDescription("Do not verify the TLS certificate of this host (host[:port], or * for all); may be repeated.")
 )
 
-const registryConfig = pathOption("registry-config", "file").pipe(
+const registryConfig = Options.text("registry-config").pipe(
+  Options.withPseudoName("file"),
   Options.optional,
   Options.withDescription("The credentials file (config.json, auth.json) instead of docker's or podman's.")
 )

@@ -70,12 +70,18 @@ describe("arrange", () => {
     assert.strictEqual(complaint("go", "-of"), "there is no option -of; see effect-oci go --help")
     assert.strictEqual(complaint("go", "--flag=yes"), "--flag takes no value")
     assert.strictEqual(complaint("go", "a", "--one"), "--one needs a value; see effect-oci go --help")
+    for (const empty of [["--many="], ["--many", ""], ["a", "--many", "1", "--many", ""]]) {
+      assert.strictEqual(complaint("go", ...empty), "--many needs a value, and this one is empty")
+    }
+    assert.strictEqual(complaint("go", "-o", ""), "-o needs a value, and this one is empty")
     assert.strictEqual(complaint("stop"), "there is no command stop; see effect-oci --help")
   })
 
   it("wherever options stand, each keeps its values and their order, and so do the operands", () => {
     const text = fc.string().filter((word) => !word.startsWith("-"))
-    const word = fc.record({ name: fc.constantFrom("--flag", "--many", "--one", ""), text })
+    const word = fc
+      .record({ name: fc.constantFrom("--flag", "--many", "--one", ""), text })
+      .filter(({ name, text }) => text !== "" || name === "" || name === "--flag")
     const spell = ({ name, text }: { readonly name: string; readonly text: string }) =>
       name === "--flag" ? [name] : name === "" ? [text] : text.length % 2 === 0 ? [name, text] : [`${name}=${text}`]
     fc.assert(

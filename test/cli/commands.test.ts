@@ -510,6 +510,8 @@ describe("errors", () => {
     [["attach", "--artifact-type", "a/b", `${app}:v1`, ""], 2, "Usage"],
     [["ls", app, "--registry-config="], 2, "Usage"],
     [["serve", "--dir", ""], 2, "Usage"],
+    [["serve", "--user", "", "--port", "0"], 2, "Usage"],
+    [["copy", app, `${app}:b`, "--platform", ""], 2, "Usage"],
     [["digest", "unreachable.test/team/app"], 5, "TransportError"],
     [["digest", "oci:/nowhere/at-all:v1"], 3, "StoreError"]
   ]

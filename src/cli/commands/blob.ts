@@ -63,7 +63,8 @@ export const blob = Command.make(
   "blob",
   {
     ...Options.connection,
-    output: Options.pathOption("output", "file").pipe(
+    output: CliOptions.text("output").pipe(
+      CliOptions.withPseudoName("file"),
       CliOptions.withAlias("o"),
       CliOptions.optional,
       CliOptions.withDescription("Write to this file instead of standard output (-).")

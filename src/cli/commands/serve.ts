@@ -37,7 +37,8 @@ export const serve = Command.make(
       CliOptions.mapEffect(parsePort),
       CliOptions.withDescription("Default 5000; 0 is any free port.")
     ),
-    dir: Options.pathOption("dir", "folder").pipe(
+    dir: CliOptions.text("dir").pipe(
+      CliOptions.withPseudoName("folder"),
       CliOptions.optional,
       CliOptions.withDescription("Keep content in this folder instead of in memory.")
     ),
