@@ -265,6 +265,29 @@ const download = (
     return pull
   })
 
+/** What follows the part that is kept, of content that is at hand. */
+const following = Effect.fnUntraced(function* (
+  place: Request.Place,
+  { digest, size }: Descriptor.Descriptor,
+  bytes: Uint8Array,
+  partial: Stream.Stream<Uint8Array>
+): Effect.fn.Return<Stream.Stream<Uint8Array>, GetBlobError> {
+  const hasher = yield* Digest.hasher(Digest.algorithm(digest))
+  let offset = 0
+  yield* Stream.runForEach(partial, (kept) =>
+    Effect.sync(() => {
+      hasher.update(kept)
+      offset += kept.byteLength
+    })
+  )
+  if (offset > size) return yield* new SizeMismatch({ ...Request.originOf(place), expected: size, actual: offset })
+  const rest = bytes.subarray(offset)
+  hasher.update(rest)
+  const actual = hasher.digest()
+  if (actual !== digest) return yield* new DigestMismatch({ ...Request.originOf(place), expected: digest, actual })
+  return rest.byteLength === 0 ? Stream.empty : Stream.make(rest)
+})
+
 /**
  * The bytes of a blob. A descriptor's `data` is used without any request; with a bare digest the size is what the registry announces.
  *
@@ -278,8 +301,13 @@ export const stream = (
 ): Stream.Stream<Uint8Array, GetBlobError> => {
   const remote = PullStream.make((scope) => download(scope, transport, repository, content, options))
   if (typeof content === "string" || content.data === undefined) return remote
+  const { partial = Stream.empty } = options
+  const place: Request.Place = { transport, repository, operation: "getBlob" }
   return Stream.unwrap(
-    Effect.map(Descriptor.content(content), (data) => Option.match(data, { onNone: () => remote, onSome: (bytes) => Stream.make(bytes) }))
+    Effect.flatMap(
+      Descriptor.content(content),
+      Option.match({ onNone: () => Effect.succeed(remote), onSome: (bytes) => following(place, content, bytes, partial) })
+    )
   )
 }
 

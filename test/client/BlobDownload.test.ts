@@ -87,6 +87,12 @@ describe("BlobDownload", () => {
       const data = Buffer.from(content).toString("base64")
       const blob = { mediaType: "application/octet-stream", digest: Digest.fromBytes(content), size: content.byteLength, data }
       expect(yield* download(blob)).toEqual(content)
+      for (const kept of [0, 120, content.byteLength]) {
+        expect(yield* download(blob, { partial: Stream.make(content.subarray(0, kept)) })).toEqual(content.subarray(kept))
+      }
+      const tooLong = yield* Effect.flip(download(blob, { partial: Stream.make(content, content.subarray(0, 10)) }))
+      expect(tooLong).toMatchObject({ _tag: "SizeMismatch", expected: 200, actual: 210 })
+      expect(yield* Effect.flip(download(blob, { partial: Stream.make(new Uint8Array(10)) }))).toMatchObject({ _tag: "DigestMismatch" })
       expect(yield* registry.requests).toEqual([])
     }).pipe(Effect.provide(Registries.layer()))
   )
