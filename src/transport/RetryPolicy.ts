@@ -59,21 +59,26 @@ export interface Service {
 /** @since 0.1.0 */
 export class RetryPolicy extends Context.Tag("effect-oci/RetryPolicy")<RetryPolicy, Service>() {}
 
-/** The waits of a back-off without its jitter, one for each attempt after the first. @since 0.1.0 */
-export const delays = (backoff: Backoff): ReadonlyArray<Duration.Duration> => {
+/** How long the wait is after so many others. */
+const waits = (backoff: Backoff): ((step: number) => Duration.Duration) => {
   const cap = backoff.cap === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(backoff.cap)
   const initial = Duration.toMillis(backoff.initial)
   // A factor of 0 keeps the wait as it is, as in Go.
   const factor = backoff.factor === 0 ? 1 : backoff.factor
-  return Array.from({ length: Math.max(0, backoff.attempts - 1) }, (_, step) => Duration.millis(Math.min(cap, initial * factor ** step)))
+  return (step) => Duration.millis(Math.min(cap, initial * factor ** step))
 }
 
-/** A back-off as a schedule. @since 0.1.0 */
+/** The waits of a back-off without its jitter, one for each attempt after the first; throws when those are infinitely many. @since 0.1.0 */
+export const delays = (backoff: Backoff): ReadonlyArray<Duration.Duration> => {
+  const wait = waits(backoff)
+  return Array.from({ length: Math.max(0, backoff.attempts - 1) }, (_, step) => wait(step))
+}
+
+/** A back-off as a schedule, without end when `attempts` is infinite. @since 0.1.0 */
 export const backoff = (options: Backoff): Schedule.Schedule<Duration.Duration> => {
-  const [first, ...rest] = delays(options)
-  if (first === undefined) return Schedule.map(Schedule.stop, () => Duration.zero)
-  return Schedule.fromDelays(first, ...rest).pipe(
-    Schedule.modifyDelayEffect((_, wait) => Effect.map(Random.next, (random) => Duration.times(wait, 1 + options.jitter * random)))
+  return Schedule.recurs(Math.floor(options.attempts) - 1).pipe(
+    Schedule.map(waits(options)),
+    Schedule.addDelayEffect((wait) => Effect.map(Random.next, (random) => Duration.times(wait, 1 + options.jitter * random)))
   )
 }
 

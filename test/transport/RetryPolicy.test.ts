@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -90,6 +91,16 @@ describe("RetryPolicy", () => {
       )
     }
   })
+
+  it.effect("a back-off may have any number of attempts, and no end", () =>
+    Effect.gen(function* () {
+      for (const attempts of [500_000, Number.POSITIVE_INFINITY]) {
+        const driver = yield* Schedule.driver(RetryPolicy.backoff({ initial: 0, factor: 2, jitter: 0.1, attempts, cap: "1 second" }))
+        for (let wait = 0; wait < 2000; wait++) yield* driver.next(undefined)
+        expect(Option.getOrThrow(yield* Effect.option(driver.next(undefined)))).toEqual(Duration.zero)
+      }
+    })
+  )
 
   describe("retry.json", () => {
     const Defaults = Schema.Struct({
