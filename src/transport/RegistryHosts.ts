@@ -217,7 +217,11 @@ const checked = (options: Options): Options =>
 
 /** Throws when a setting is none that a host can have. @since 0.1.0 */
 export const make = (options: Options): Service => {
-  const entries = new Map(Object.entries(checked(options)).map(([host, settings]) => [spelling(host), settings]))
+  const entries = new Map<string, Options[string]>()
+  // Two names of one host are one entry, the later one over the earlier.
+  for (const [host, settings] of Object.entries(checked(options))) {
+    entries.set(spelling(host), { ...entries.get(spelling(host)), ...settings })
+  }
   // By the name as it was given: every request asks several times, and to parse one costs more than the rest.
   const known = new Map<string, HostSettings>()
   const laid = (keys: ReadonlyArray<string>): HostSettings => {

@@ -139,6 +139,17 @@ describe("RegistryHosts", () => {
     }
   })
 
+  it("takes what is said under several names of one host together, and the later where they disagree", () => {
+    const hosts = RegistryHosts.make({
+      "docker.io": { pageSize: 5, concurrency: 1 },
+      "index.docker.io": { concurrency: 2 },
+      "R.test": { pageSize: 6 },
+      "r.test": { concurrency: 3 }
+    })
+    expect(hosts.get("docker.io")).toMatchObject({ pageSize: 5, concurrency: 2 })
+    expect(hosts.get("r.test")).toMatchObject({ pageSize: 6, concurrency: 3 })
+  })
+
   it("a mirror answers pulls and tags unless told otherwise, and has a web address", () => {
     expect(RegistryHosts.mirror("https://mirror.test/path")).toEqual({
       url: "https://mirror.test/path",
