@@ -165,8 +165,11 @@ export const fromImages = <E = never, R = never>(
 const aboutDigest = "vnd.docker.reference.digest"
 
 const without = <E, R>(draft: Draft<E, R>, leaves: (entry: Descriptor.Descriptor) => boolean): Draft<E, R> => {
+  const stay = draft.manifests.filter((entry) => !leaves(entry))
   const gone = new Set<string>(draft.manifests.filter(leaves).map(({ digest }) => digest))
-  const manifests = draft.manifests.filter(({ digest, annotations }) => !gone.has(digest) && !gone.has(annotations?.[aboutDigest] ?? ""))
+  // What serves another platform too is still there, and so is what is said about it.
+  for (const { digest } of stay) gone.delete(digest)
+  const manifests = stay.filter(({ annotations }) => !gone.has(annotations?.[aboutDigest] ?? ""))
   const kept = new Set<string>(manifests.map(({ digest }) => digest))
   return { ...draft, manifests, images: draft.images.filter(({ manifest }) => kept.has(manifest.digest)) }
 }

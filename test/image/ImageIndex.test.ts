@@ -118,6 +118,16 @@ describe("build", () => {
     expect(digests(ImageIndex.removePlatform(draft, linux("s390x")))).toEqual(digests(draft))
   })
 
+  it("takes a platform out, and leaves other platforms the image that served both", () => {
+    const entries = [linux("amd64"), linux("arm64")].map((platform) => ({ ...amd64.manifest.descriptor, platform }))
+    const shared = { ...ImageIndex.edit(Manifest.imageIndex({ manifests: [...entries, attestation(amd64)] })), images: [amd64] }
+    const left = ImageIndex.removePlatform(shared, linux("amd64"))
+    expect(left.manifests).toEqual([entries[1], attestation(amd64)])
+    expect(left.images).toEqual([amd64])
+    expect(digests(ImageIndex.removePlatform(left, linux("arm64")))).toEqual([])
+    expect(digests(ImageIndex.remove(shared, amd64.manifest.digest))).toEqual([])
+  })
+
   it("goes on from an index, and keeps what it does not touch", () => {
     const subject = Descriptor.fromBytes(utf8("subject"), MediaType.ociImageManifest)
     const original = Manifest.imageIndex({
