@@ -70,13 +70,14 @@ export const load = <E, E2 = never>(
     const maxManifests = options.maxManifests ?? 10_000
     const seen = new Set<string>([root.digest])
     const found = new Map<string, Found>()
-    const tooDeep = new LimitExceeded({ repository: source.label, what: "the depth of nested indexes", limit: maxDepth })
-    const tooMany = new LimitExceeded({ repository: source.label, what: "the number of manifests", limit: maxManifests })
+    // Limits that are infinite are never exceeded.
+    const tooDeep = () => new LimitExceeded({ repository: source.label, what: "the depth of nested indexes", limit: maxDepth })
+    const tooMany = () => new LimitExceeded({ repository: source.label, what: "the number of manifests", limit: maxManifests })
 
     const child = (descriptor: Descriptor.Descriptor, depth: number): Effect.Effect<void, E | E2 | LimitExceeded> =>
       Effect.gen(function* () {
         if (seen.has(descriptor.digest)) return
-        if (seen.size >= maxManifests) return yield* tooMany
+        if (seen.size >= maxManifests) return yield* tooMany()
         seen.add(descriptor.digest)
         if (options.skip !== undefined && (yield* options.skip(descriptor))) return
         yield* follow(descriptor, yield* Embedded.manifest(source, descriptor), depth)
@@ -92,7 +93,7 @@ export const load = <E, E2 = never>(
         const followed = Manifest.isImageIndex(manifest) ? successors.filter((entry) => options.select?.(entry) ?? true) : successors
         const blobs = followed.filter(({ mediaType }) => !MediaType.isManifest(mediaType))
         const manifests = followed.filter(({ mediaType }) => MediaType.isManifest(mediaType))
-        if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep
+        if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep()
         const node: Found = { descriptor, manifest, blobs, manifests }
         found.set(descriptor.digest, node)
         yield* Effect.forEach(manifests, (entry) => child(entry, depth + 1), { concurrency: options.concurrency ?? 8, discard: true })
@@ -108,7 +109,7 @@ export const load = <E, E2 = never>(
         const { digest } = content.descriptor
         const known = nodes.get(digest)
         if (known !== undefined) return known
-        if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep
+        if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep()
         open.add(digest)
         const named = [...new Set(manifests.map((entry) => entry.digest))].flatMap((entry) =>
           open.has(entry) ? [] : (found.get(entry) ?? [])

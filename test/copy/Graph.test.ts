@@ -46,6 +46,17 @@ describe("Graph", () => {
     })
   )
 
+  it.effect("without limits there are none", () =>
+    Effect.gen(function* () {
+      const leaf = image(1)
+      const nested = Array.from({ length: 12 }).reduce<ReadonlyArray<Manifest.Manifest>>((all) => [index(all[0] ?? leaf), ...all], [])
+      const [root = leaf, ...others] = nested
+      const limits = { maxDepth: Number.POSITIVE_INFINITY, maxManifests: Number.POSITIVE_INFINITY }
+      const node = yield* Graph.load(sourceOf(leaf, ...others).source, root, limits)
+      expect(Graph.postOrder(node).length).toBe(13)
+    })
+  )
+
   it.effect("children come before parents, each once", () =>
     Effect.gen(function* () {
       const [a, b] = [image(1), image(2)]
