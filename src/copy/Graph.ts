@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as ContentStore from "../content/ContentStore.ts"
 import type * as Descriptor from "../model/Descriptor.ts"
+import * as Jobs from "../model/internal/jobs.ts"
 import * as Manifest from "../model/Manifest.ts"
 import * as MediaType from "../model/MediaType.ts"
 import { LimitExceeded } from "../model/RegistryError.ts"
@@ -68,6 +70,8 @@ export const load = <E, E2 = never>(
   Effect.suspend(() => {
     const maxDepth = options.maxDepth ?? 8
     const maxManifests = options.maxManifests ?? 10_000
+    // Of the whole graph: as many for each index would be a power of it further down.
+    const fetches = Jobs.make(Math.max(1, options.concurrency ?? 8))
     const seen = new Set<string>([root.digest])
     const found = new Map<string, Found>()
     // Limits that are infinite are never exceeded.
@@ -79,9 +83,15 @@ export const load = <E, E2 = never>(
         if (seen.has(descriptor.digest)) return
         if (seen.size >= maxManifests) return yield* tooMany()
         seen.add(descriptor.digest)
-        if (options.skip !== undefined && (yield* options.skip(descriptor))) return
-        yield* follow(descriptor, yield* Embedded.manifest(source, descriptor), depth)
+        const manifest = yield* Jobs.one(fetches, fetched(descriptor))
+        if (Option.isSome(manifest)) yield* follow(descriptor, manifest.value, depth)
       })
+
+    /** None when it need not be looked into. */
+    const fetched = (descriptor: Descriptor.Descriptor): Effect.Effect<Option.Option<Manifest.Manifest>, E | E2> =>
+      Effect.flatMap(options.skip?.(descriptor) ?? Effect.succeed(false), (skipped) =>
+        skipped ? Effect.succeedNone : Effect.asSome(Embedded.manifest(source, descriptor))
+      )
 
     const follow = (
       descriptor: Descriptor.Descriptor,
@@ -96,7 +106,7 @@ export const load = <E, E2 = never>(
         if (manifests.length > 0 && depth >= maxDepth) return yield* tooDeep()
         const node: Found = { descriptor, manifest, blobs, manifests }
         found.set(descriptor.digest, node)
-        yield* Effect.forEach(manifests, (entry) => child(entry, depth + 1), { concurrency: options.concurrency ?? 8, discard: true })
+        yield* Effect.forEach(manifests, (entry) => child(entry, depth + 1), { concurrency: "unbounded", discard: true })
         return node
       })
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
 import * as Graph from "../../src/copy/Graph.ts"
 import type * as Descriptor from "../../src/model/Descriptor.ts"
 import * as Digest from "../../src/model/Digest.ts"
@@ -54,6 +56,42 @@ describe("Graph", () => {
       const limits = { maxDepth: Number.POSITIVE_INFINITY, maxManifests: Number.POSITIVE_INFINITY }
       const node = yield* Graph.load(sourceOf(leaf, ...others).source, root, limits)
       expect(Graph.postOrder(node).length).toBe(13)
+    })
+  )
+
+  it.effect("fetches so many manifests at once, however indexes nest", () =>
+    Effect.gen(function* () {
+      const images = Array.from({ length: 16 }, (_, size) => image(size))
+      const indexes = [0, 4, 8, 12].map((from) => index(...images.slice(from, from + 4)))
+      const { source } = sourceOf(...images, ...indexes)
+      let fetching = 0
+      let most = 0
+      const begin = Effect.sync(() => {
+        most = Math.max(most, ++fetching)
+      })
+      const end = Effect.sync(() => {
+        fetching--
+      })
+      const slow = {
+        ...source,
+        fetchManifest: (reference: string | Descriptor.Descriptor) =>
+          Effect.acquireUseRelease(
+            begin,
+            () => Effect.delay(source.fetchManifest(reference), "1 second"),
+            () => end
+          )
+      }
+      for (const [concurrency, expected] of [
+        [undefined, 8],
+        [3, 3],
+        [0, 1]
+      ] as const) {
+        most = 0
+        const loading = yield* Effect.fork(Graph.load(slow, index(...indexes), { concurrency }))
+        yield* TestClock.adjust("1 minute")
+        expect(Graph.postOrder(yield* Fiber.join(loading)).length).toBe(21)
+        expect(most).toBe(expected)
+      }
     })
   )
 
