@@ -44,7 +44,12 @@ export interface Options {
   readonly partial?: Stream.Stream<Uint8Array> | undefined
 }
 
-/** A part of a blob: `offset` of its first byte, and how many bytes; to the end when `length` is absent. @since 0.1.0 */
+/**
+ * A part of a blob: `offset` of its first byte, and how many bytes; to the end when `length` is absent or infinite. What cannot be counted in
+ * whole bytes from the beginning is a defect.
+ *
+ * @since 0.1.0
+ */
 export interface Range {
   readonly offset: number
   readonly length?: number | undefined
@@ -311,6 +316,8 @@ export const stream = (
   )
 }
 
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
+
 /**
  * Some bytes of a blob, as the registry sends them: a part has no digest to verify. Broken bodies are gone on with, and so are those that
  * end before the range does, or the blob.
@@ -325,9 +332,15 @@ export const streamRange = (
   options: Pick<Options, "maxResumes"> = {}
 ): Stream.Stream<Uint8Array, GetBlobError> => {
   const place: Request.Place = { transport, repository, operation: "getBlobRange" }
+  const { offset, length = Number.POSITIVE_INFINITY } = range
+  const isUnbounded = length === Number.POSITIVE_INFINITY
+  // `bytes=-5-` would be the last five bytes to some, and all of them to others.
+  if (!isCount(offset) || !(isUnbounded || isCount(length))) {
+    return Stream.dieSync(() => new RangeError(`no part of a blob: ${length} bytes from ${offset} on`))
+  }
   return BlobRange.stream(place, Request.blobPath(place, digest), {
-    start: range.offset,
-    end: range.length === undefined ? undefined : range.offset + range.length,
+    start: offset,
+    end: isUnbounded ? undefined : offset + length,
     maxResumes: options.maxResumes ?? transport.retryPolicy.maxResumes
   })
 }

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
@@ -281,6 +284,18 @@ describe("BlobDownload", () => {
         expect(yield* range(10, 5)).toEqual(content.subarray(10, 15))
         expect(yield* range(190)).toEqual(content.subarray(190))
         expect(yield* range(0, 1)).toEqual(content.subarray(0, 1))
+      }).pipe(Effect.provide(Registries.layer()))
+    )
+
+    it.effect("takes an infinite length for the rest, and nothing that is no part", () =>
+      Effect.gen(function* () {
+        yield* seed
+        expect(yield* range(10, Number.POSITIVE_INFINITY)).toEqual(content.subarray(10))
+        expect(yield* range(10, 0)).toEqual(new Uint8Array())
+        for (const [offset, length] of [[-5], [Number.NaN], [1.5], [Number.POSITIVE_INFINITY], [0, -1], [0, Number.NaN], [0, 2.5]] as const) {
+          const exit = yield* Effect.exit(range(offset, length))
+          expect(Exit.isFailure(exit) && Cause.dieOption(exit.cause)).toEqual(Option.some(expect.any(RangeError)))
+        }
       }).pipe(Effect.provide(Registries.layer()))
     )
 
