@@ -292,7 +292,15 @@ describe("BlobDownload", () => {
         yield* seed
         expect(yield* range(10, Number.POSITIVE_INFINITY)).toEqual(content.subarray(10))
         expect(yield* range(10, 0)).toEqual(new Uint8Array())
-        for (const [offset, length] of [[-5], [Number.NaN], [1.5], [Number.POSITIVE_INFINITY], [0, -1], [0, Number.NaN], [0, 2.5]] as const) {
+        for (const [offset, length] of [
+          [-5],
+          [Number.NaN],
+          [1.5],
+          [Number.POSITIVE_INFINITY],
+          [0, -1],
+          [0, Number.NaN],
+          [0, 2.5]
+        ] as const) {
           const exit = yield* Effect.exit(range(offset, length))
           expect(Exit.isFailure(exit) && Cause.dieOption(exit.cause)).toEqual(Option.some(expect.any(RangeError)))
         }

@@ -437,6 +437,26 @@ for (const format of ["oci", "docker"] as const) {
   })
 }
 
+for (const [format, first, second] of [
+  ["oci", "v1", "v2"],
+  ["docker", "acme/app:v1", "acme/app:v2"]
+] as const) {
+  it.scoped(`a committed ${format}-archive takes no more tags, and says so`, () =>
+    Effect.gen(function* () {
+      const file = yield* fileIn("app.tar")
+      const archive = yield* write(file, { format })
+      yield* push(archive, image, [first])
+      const { descriptor } = manifestOf(image)
+      yield* archive.tag(descriptor, second)
+      yield* archive.commit
+      assert.include(yield* failure(archive.tag(descriptor, first)), "the archive is complete")
+      assert.include(yield* failure(archive.pushManifest(manifestOf(image), { tags: [first] })), "the archive is complete")
+      assert.include(yield* failure(archive.pushManifest(manifestOf(image))), "the archive is complete")
+      assert.deepStrictEqual([...(yield* tags(yield* read(file)))].sort(), [first, second])
+    })
+  )
+}
+
 describe("a commit that fails", () => {
   const endsArchive = (bytes: Uint8Array): boolean => bytes.length >= 1024 && bytes.subarray(-1024).every((byte) => byte === 0)
   const wholeNames = (file: string) =>

@@ -143,11 +143,13 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
     }, name)
   }
 
-  const tagImage = (image: Image, tags: ReadonlyArray<string>) => {
-    for (const [digest, other] of images)
-      images.set(digest, { ...other, names: new Set([...other.names].filter((_) => !tags.includes(_))) })
-    images.set(image.manifest.digest, { ...image, names: new Set([...image.names, ...tags]) })
-  }
+  const tagImage = (image: Image, tags: ReadonlyArray<string>) =>
+    tar.change(() => {
+      const names = images.get(image.manifest.digest)?.names ?? []
+      for (const [digest, other] of images)
+        images.set(digest, { ...other, names: new Set([...other.names].filter((_) => !tags.includes(_))) })
+      images.set(image.manifest.digest, { ...image, names: new Set([...names, ...tags]) })
+    })
 
   const namesOf = (tags: ReadonlyArray<string>) => Effect.forEach(tags, (tag) => DockerNames.name(tag, options.repository))
 
@@ -177,13 +179,13 @@ export const write = (label: string, tar: TarWriter, options: Options): DockerWr
       }
       const layers = yield* layersOf(manifest)
       yield* writeConfig(manifest.config.digest, layers)
-      tagImage(images.get(manifest.digest) ?? { manifest, diffIds: layers, names: new Set() }, names)
+      yield* tagImage(images.get(manifest.digest) ?? { manifest, diffIds: layers, names: new Set() }, names)
     }),
     tag: Effect.fnUntraced(function* (descriptor, tag) {
       const names = yield* namesOf([tag])
       const image = images.get(descriptor.digest)
       if (image === undefined) return yield* missing(label, "tag", descriptor.digest)
-      tagImage(image, names)
+      yield* tagImage(image, names)
     })
   }
 

@@ -66,7 +66,7 @@ export const write = Effect.fnUntraced(function* (label: string, tar: TarWriter)
     sizeOf: (digest) => Effect.sync(() => Option.fromNullable(sizes.get(digest))),
     read: () => Stream.fail(storeError(label, "read", "the archive is being written")),
     change: (f) =>
-      Effect.sync(() => {
+      tar.change(() => {
         index = f(index)
       }),
     keep: (digest) => Effect.sync(() => sizes.has(digest)),

@@ -35,6 +35,8 @@ export interface TarWriter {
     expected?: string
   ) => Effect.Effect<void, StoreError | E, R>
   readonly appendBytes: (name: string, bytes: Uint8Array) => Effect.Effect<void, StoreError>
+  /** Changes what the last file will say. */
+  readonly change: (f: () => void) => Effect.Effect<void, StoreError>
   /** Ends the archive with one more file, in no folder, and puts it in its place. When that fails all goes on as if it had not been tried. */
   readonly commit: (name: string, content: () => Uint8Array) => Effect.Effect<void, StoreError>
 }
@@ -161,6 +163,7 @@ export const make = Effect.fnUntraced(function* (fs: FileSystem.FileSystem, path
     append,
     appendBytes: (name, bytes) =>
       append((write) => Effect.as(bytes.length === 0 ? Effect.void : write(bytes), { name, written: () => {} }), name),
+    change: (f) => Jobs.one(turn, Effect.zipRight(requireOpen, Effect.sync(f))),
     commit
   }
   return made
