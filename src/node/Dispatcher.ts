@@ -101,6 +101,7 @@ const connectionsTo = (
   connecting: ProxyConnections.Connecting
 ): Undici.Dispatcher => {
   const { connectTimeoutMillis, keepAliveMillis, maxHeaderBytes } = ConnectionLimits.make(options)
+  const connections = ConnectionLimits.connections(options.connections)
   const connect = {
     timeout: connectTimeoutMillis,
     allowH2: options.http2 ?? false,
@@ -108,7 +109,7 @@ const connectionsTo = (
     ...(origin.protocol === "https:" ? Trust.connectOptions(options.tls?.(origin.origin) ?? {}) : undefined)
   }
   const pool = {
-    connections: options.connections ?? null,
+    connections: Number.isFinite(connections) ? connections : null,
     keepAliveTimeout: keepAliveMillis,
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: 0,

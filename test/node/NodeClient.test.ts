@@ -161,6 +161,20 @@ describe.each(Object.entries(clients))("%s", (_, make) => {
       })
     )
 
+    it.scopedLive("has no limit that is infinite, and sends nothing when no connection is allowed", () =>
+      Effect.gen(function* () {
+        const server = yield* LocalServer.make((_, response) => response.end("x"))
+        const read = (options: Dispatcher.Options) =>
+          Effect.flatMap(client(options), (http) => Effect.flatMap(http.get(server.origin), (response) => response.text))
+        const infinite = Number.POSITIVE_INFINITY
+        assert.strictEqual(yield* read({ connections: infinite, maxHeaderBytes: infinite }), "x")
+        for (const connections of [0, -1, Number.NaN]) {
+          const error = yield* Effect.flip(read({ connections }))
+          assert.include(String(error.cause), "no connection is allowed")
+        }
+      })
+    )
+
     it.scopedLive("has no time limit that is none, and may keep no connection", () =>
       Effect.gen(function* () {
         const server = yield* LocalServer.make((_, response) => response.end("x"))

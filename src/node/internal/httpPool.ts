@@ -9,7 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as CodedError from "../../http/internal/codedError.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import type { Dispatch, Outgoing } from "./clientOver.ts"
-import type { ConnectionLimits } from "./connectionLimits.ts"
+import * as ConnectionLimits from "./connectionLimits.ts"
 import type { Exchange } from "./exchange.ts"
 import type * as ReadBuffer from "./readBuffer.ts"
 import type * as Trust from "./trust.ts"
@@ -17,7 +17,7 @@ import type * as Trust from "./trust.ts"
 export interface Settings {
   /** Without limit when absent. */
   readonly connections: number | undefined
-  readonly limits: ConnectionLimits
+  readonly limits: ConnectionLimits.ConnectionLimits
   readonly lookup: Net.LookupFunction | undefined
   readonly reading: ReadBuffer.ReadBuffers
   readonly tls: Trust.ConnectOptions
@@ -38,14 +38,13 @@ const hungUp = (): Error => CodedError.make("ECONNRESET", "the connection ended 
 
 export const make = (origin: URL, settings: Settings): Pool => {
   const { connections, limits, lookup, reading, tls } = settings
-  if (connections !== undefined && connections < 1) throw CodedError.make("ERR_OUT_OF_RANGE", "no connection is allowed")
   const secure = origin.protocol === "https:"
   const { Agent, request } = secure ? Https : Http
   const agent = new Agent({
     keepAlive: true,
     // Of connections nobody uses.
     timeout: limits.keepAliveMillis,
-    maxSockets: connections ?? Number.POSITIVE_INFINITY,
+    maxSockets: ConnectionLimits.connections(connections),
     ...(lookup === undefined ? undefined : { lookup }),
     ...(secure ? { ALPNProtocols: ["http/1.1"], ...tls } : undefined)
   })
