@@ -294,7 +294,7 @@ const fanOut = <E1, E2>(
       if (!lane.failed && done !== undefined) return Effect.succeed(resultOf(lane.run, done.descriptor, done.unchanged))
       // Content that a target said it had and has not: it is looked through by itself.
       return Effect.catchIf(Deferred.await(lane.failure), Mover.isMissingContent, () =>
-        copyIn(lane.run, source, reference, lane.target, { ...options, tags })
+        copyIn(lane.run, source, reference, lane.target, { ...options, tags, force: true })
       )
     }
     return yield* Effect.forEach(ends, (end) => Effect.either(ended(end)), { concurrency: "unbounded" })

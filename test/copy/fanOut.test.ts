@@ -438,6 +438,39 @@ describe("Copy.copyToMany", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("tells of the progress of a target that begins again, also of what another one has put there meanwhile", () =>
+    Effect.gen(function* () {
+      const source = yield* sourceOf
+      const registry = yield* at("source.test")
+      const { manifest } = yield* registry.seedImage("acme/app")
+      yield* registry.seedManifest(
+        "acme/app",
+        { schemaVersion: 2, mediaType: MediaType.ociImageIndex, manifests: [manifest] },
+        { tags: ["multi"] }
+      )
+      const add = Progress.summarize()
+      let sum = Progress.empty
+      const onProgress: Progress.Listener = (event) => {
+        sum = add(event)
+      }
+      const targets = [...(yield* targetsOf(["a.test"])), ...(yield* targetsOf(["a.test"]))]
+      expectRight(yield* Copy.copyToMany(source, "multi", targets, { onProgress }))
+      expect(sum).toMatchObject({ active: 0, failed: 1 })
+      expect(sum.completeBytes).toBe(sum.totalBytes)
+    }).pipe(
+      Effect.provide(
+        layer({
+          rules: [
+            {
+              match: { host: "a.test", method: "PUT", path: /manifests/, count: 1 },
+              fault: Fault.respond(404, {}, JSON.stringify({ errors: [{ code: "MANIFEST_BLOB_UNKNOWN" }] }))
+            }
+          ]
+        })
+      )
+    )
+  )
+
   it.effect("what a target has begun when it fails ends as failed", () =>
     Effect.gen(function* () {
       const source = yield* sourceOf
