@@ -302,6 +302,9 @@ describe("edit", () => {
       const draft = yield* Image.edit(yield* Image.fetch(store, "base"))
       const annotated = yield* Image.build(Image.annotate(draft, { a: "b" }))
       expect(annotated.manifest).toMatchObject({ mediaType: MediaType.dockerManifest, config: descriptor })
+      const setTo = (os: string) => Either.getOrThrow(Image.build(Image.setConfig(draft, (config) => ({ ...config, os })))).manifest.config
+      expect(setTo("linux")).toEqual(descriptor)
+      expect(setTo("windows")).not.toEqual(descriptor)
       const changed = yield* Image.push(store, Image.appendLayer(draft, layer("more")), { tags: ["more"] })
       expect(changed.layers.map(({ mediaType }) => mediaType)).toEqual([MediaType.dockerLayerTarGzip])
       const fetched = yield* (yield* Image.fetch(store, "more")).config

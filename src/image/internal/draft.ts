@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as Descriptor from "../../model/Descriptor.ts"
 import type * as Digest from "../../model/Digest.ts"
 import * as ImageConfig from "../../model/ImageConfig.ts"
+import * as Bytes from "../../model/internal/bytes.ts"
 import * as Manifest from "../../model/Manifest.ts"
 import * as MediaType from "../../model/MediaType.ts"
 import { MalformedContent } from "../../model/RegistryError.ts"
@@ -27,7 +28,7 @@ interface Typed {
 export interface Draft<L> {
   readonly format: Format
   readonly config: ImageConfig.ImageConfig
-  /** The config it began with, whose bytes are kept as long as it does not change. */
+  /** The config it began with, whose bytes are kept as long as nothing in it changes. */
   readonly original: Option.Option<{
     readonly config: ImageConfig.ImageConfig
     readonly bytes: Uint8Array
@@ -74,18 +75,25 @@ export const merged = (
 ): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries({ ...annotations, ...changes }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
 
-const encodedConfig = ({ format, config, layers }: Draft<Known>): Blob => {
-  const bytes = ImageConfig.encode({
+const configBytes = ({ config, layers }: Draft<Known>): Uint8Array =>
+  ImageConfig.encode({
     ...config,
     rootfs: { ...config.rootfs, type: "layers", diff_ids: layers.map(({ diffId }) => diffId) }
   })
-  const mediaType = format === "docker" ? MediaType.dockerImageConfig : MediaType.ociImageConfig
+
+const encodedConfig = (draft: Draft<Known>): Blob => {
+  const bytes = configBytes(draft)
+  const mediaType = draft.format === "docker" ? MediaType.dockerImageConfig : MediaType.ociImageConfig
   return { descriptor: Descriptor.fromBytes(bytes, mediaType), content: bytes }
 }
 
+/** Another value that says the same is no change. */
+const isUnchanged = (original: ImageConfig.ImageConfig, draft: Draft<Known>): boolean =>
+  original === draft.config || Bytes.equal(ImageConfig.encode(original), configBytes(draft))
+
 const configBlob = (draft: Draft<Known>): Blob =>
   Option.match(
-    Option.filter(draft.original, ({ config }) => config === draft.config),
+    Option.filter(draft.original, ({ config }) => isUnchanged(config, draft)),
     { onNone: () => encodedConfig(draft), onSome: ({ descriptor, bytes }) => ({ descriptor, content: bytes }) }
   )
 
