@@ -292,6 +292,17 @@ describe("capabilities", () => {
     }).pipe(Effect.provide(at({ capabilities: { referrers: false, tagParameter: false, ranges: false, conditional: false } })))
   )
 
+  it.effect("no tag parameters are taken, and a tag in the path still is", () =>
+    Effect.gen(function* () {
+      const registry = yield* MemoryRegistry.MemoryRegistry
+      const { bytes, manifest } = yield* registry.seedImage("app")
+      const put = (reference: string) =>
+        send("PUT", `/v2/app/manifests/${reference}`, { headers: { "content-type": manifest.mediaType }, body: bytes })
+      assert.strictEqual((yield* put(`${manifest.digest}?tag=a`)).status, 414)
+      assert.strictEqual((yield* put("a")).status, 201)
+    }).pipe(Effect.provide(at({ limits: { tagParameters: 0 } })))
+  )
+
   it.effect("warnings, chunk minimum, page and body limits, adjustments", () =>
     Effect.gen(function* () {
       const registry = yield* MemoryRegistry.MemoryRegistry

@@ -72,8 +72,9 @@ const checkReferences = Effect.fnUntraced(function* (
 
 /** The tags a push sets: the one in its path, or those of `?tag=` beside a digest (spec «Pushing Manifests»). */
 const wantedTags = (site: Site, reference: string): Effect.Effect<ReadonlyArray<string>, Refusal> => {
-  const tags = isDigestLike(reference) ? (site.can.tagParameter ? [...new Set(site.query.getAll("tag"))] : []) : [reference]
-  if (tags.length > site.limits.tagParameters) return refuse(414, "TAG_INVALID", `more than ${site.limits.tagParameters} tags`)
+  const parameters = isDigestLike(reference) && site.can.tagParameter ? [...new Set(site.query.getAll("tag"))] : []
+  const tags = isDigestLike(reference) ? parameters : [reference]
+  if (parameters.length > site.limits.tagParameters) return refuse(414, "TAG_INVALID", `more than ${site.limits.tagParameters} tags`)
   const bad = tags.find((tag) => !isTag(tag))
   return bad === undefined ? Effect.succeed(tags) : refuse(400, "TAG_INVALID", "manifest tag did not match the grammar", { tag: bad })
 }
