@@ -172,20 +172,20 @@ const runOf = <E>(options: Options): Run.Run<E> =>
 const tagsOf = (reference: string, options: Options): ReadonlyArray<string> =>
   options.tags ?? (Index.isDigest(reference) ? [] : [reference])
 
-/** Whether the tags of the target do not say that all is there. */
-const looksDeeper = ({ digestTags, force, nondistributable, platforms, referrers }: Options): boolean =>
-  force === true || nondistributable === true || platforms !== undefined || referrers === true || digestTags === true
+/** Whether the tags of the target do not say that all the manifest names is there. */
+const looksDeeper = ({ force, nondistributable, platforms }: Options): boolean =>
+  force === true || nondistributable === true || platforms !== undefined
+
+/** Whether there may be more than what the manifest names. */
+const wantsCompanions = ({ digestTags, referrers }: Options): boolean => digestTags === true || referrers === true
 
 /**
  * Which manifests that the target has need not be looked into. One that is there may have come without layers meant to be fetched elsewhere,
  * and of an index it may be wanted what belongs to its manifests.
  */
-const skipOf = <E>(
-  { digestTags, force, nondistributable, referrers }: Options,
-  exists: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, E>
-) => {
-  if (force === true || nondistributable === true) return undefined
-  const companions = referrers === true || digestTags === true
+const skipOf = <E>(options: Options, exists: (descriptor: Descriptor.Descriptor) => Effect.Effect<boolean, E>) => {
+  if (options.force === true || options.nondistributable === true) return undefined
+  const companions = wantsCompanions(options)
   return (descriptor: Descriptor.Descriptor) =>
     companions && MediaType.isIndex(descriptor.mediaType) ? Effect.succeed(false) : exists(descriptor)
 }
@@ -211,28 +211,39 @@ const copyIn = <E1, E2>(
   Effect.gen(function* () {
     const tags = tagsOf(reference, options)
     const shallow = !looksDeeper(options)
+    const companions = wantsCompanions(options)
     const standing = shallow ? yield* Effect.zipRight(prepared(source, reference, tags), Standing.ask(target, tags)) : []
     const same = Standing.common(standing)
-    if (Option.isSome(same) && same.value.digest === (yield* digestOf(source, reference))) return resultOf(run, same.value, true)
+    const isSame = Option.isSome(same) && same.value.digest === (yield* digestOf(source, reference))
+    if (isSame && !companions) return resultOf(run, same.value, true)
+    const mover = Mover.make(run, source, target)
+    const companionsOf = (subjects: ReadonlyArray<Descriptor.Descriptor>) =>
+      Companions.move(mover, source, subjects, options, options.force === true ? undefined : Companions.knownBy(target))
+    // An image names no other manifests, to which something might belong as well.
+    if (isSame && !MediaType.isIndex(same.value.mediaType)) {
+      yield* companionsOf([same.value])
+      return resultOf(run, same.value, false)
+    }
 
     const manifest = yield* source.fetchManifest(reference)
     const left = shallow ? yield* Standing.lacking(target, standing, manifest, Index.isDigest(reference)) : Option.none()
-    if (Option.isSome(left) && left.value.length === 0) return resultOf(run, manifest.descriptor, true)
+    if (Option.isSome(left) && left.value.length === 0 && !companions) return resultOf(run, manifest.descriptor, true)
 
     const { root, select } = yield* Choice.choose(source, manifest, options.platforms)
-    const mover = Mover.make(run, source, target)
     const skip = skipOf(options, (descriptor: Descriptor.Descriptor) => Standing.holds(target, descriptor))
     const load = (known: typeof skip) => Graph.load(source, root, { select, skip: known })
     const moved = (loading: ReturnType<typeof load>) => Effect.tap(loading, (node) => mover.move(node, tags))
     const leaf: Graph.Node = { descriptor: root.descriptor, manifest: root, blobs: [], children: [] }
+    // What the target has it has whole. Of its indexes it is still to be known what they name, for what belongs to that.
+    const inPlace = companions ? load(({ mediaType }) => Effect.succeed(!MediaType.isIndex(mediaType))) : Effect.succeed(leaf)
     const first = Option.match(left, {
-      onSome: (missing) => Effect.as(mover.move(leaf, missing), leaf),
+      onSome: (missing) => Effect.zipRight(missing.length === 0 ? Effect.void : mover.move(leaf, missing), inPlace),
       onNone: () => moved(load(skip))
     })
     // The target may have said of a manifest that it is there, and have lost what it names.
     const mayBeMissing = (error: unknown) => skip !== undefined && Mover.isMissingContent(error)
     const node = yield* Effect.catchIf(first, mayBeMissing, () => moved(load(undefined)))
-    yield* Companions.move(mover, source, node, options, select)
+    yield* companionsOf(Companions.manifestsOf(node, select))
     return resultOf(run, root.descriptor, false)
   }).pipe(Effect.scoped, Interruption.lasting)
 
@@ -244,7 +255,7 @@ const fanOut = <E1, E2>(
   options: Options
 ): Effect.Effect<ReadonlyArray<Either.Either<Result, E1 | E2 | CopyError>>, E1 | CopyError, Scope.Scope> =>
   Effect.gen(function* () {
-    const shallow = !looksDeeper(options)
+    const shallow = !looksDeeper(options) && !wantsCompanions(options)
     const ends = yield* Effect.forEach(destinations, ({ target, tags = tagsOf(reference, options) }) =>
       Effect.map(FanOut.lane<E1 | E2>(run, jobsOf(options), source, target), (lane) => ({ lane, tags }))
     )
@@ -314,7 +325,7 @@ const moveAll = <E1, E2>(
     const mover = FanOut.make<E1 | E2>(run, source, [...tags.keys()], yield* Effect.scope)
     const node = yield* Graph.load(source, root, { select, skip: skipOf(options, mover.held) })
     yield* mover.moveTo(node, (lane) => tags.get(lane) ?? [])
-    yield* Companions.move(mover, source, node, options, select)
+    yield* Companions.move(mover, source, Companions.manifestsOf(node, select), options)
     return root.descriptor
   })
 

@@ -258,6 +258,8 @@ const operations: Readonly<Record<string, Operation>> = {
 const copy: Program = ({ from, to }) => Copy.copy(from, "v1", to)
 const copyTagged: Program = ({ from, to }) => Copy.copy(from, "v1", to, { tags: tagNames })
 
+const copyWhole: Program = ({ from, to }) => Copy.copy(from, "v1", to, { referrers: true })
+
 const copyDigest: Program = ({ from, large, to }) => Copy.copy(from, large.manifest.digest, to)
 
 const toMany: Program = ({ from, to, others }) =>
@@ -301,6 +303,11 @@ const transfers: Readonly<Record<string, Case>> = {
   },
   "an image, to T other registries": { run: toMany },
   "an image, to T other registries, again": { before: toMany, run: toMany },
+  "an image with what refers to it, again": {
+    before: (world) => Effect.zipRight(world.client.putManifest(world.source, note(world.large, "first")), copyWhole(world)),
+    run: copyWhole
+  },
+  "an image with what might refer to it, again": { before: copyWhole, run: copyWhole },
   "an image pushed with `Image.push`": { run: push },
   "an image pushed with `Image.push`, again": { before: push, run: push }
 }

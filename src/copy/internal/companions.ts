@@ -13,8 +13,12 @@ import * as Graph from "../Graph.ts"
 import type * as Choice from "./choice.ts"
 import type { Mover } from "./mover.ts"
 
-/** The manifests of a graph and those they name, which may have been in place and so have no node; without those that are not copied. */
-const manifestsOf = (node: Graph.Node, select: Choice.Chosen["select"]): ReadonlyArray<Descriptor.Descriptor> =>
+/**
+ * The manifests of a graph and those they name, which may have been in place and so have no node; without those that are not copied.
+ *
+ * @internal
+ */
+export const manifestsOf = (node: Graph.Node, select: Choice.Chosen["select"]): ReadonlyArray<Descriptor.Descriptor> =>
   Graph.postOrder(node)
     .flatMap(({ descriptor, manifest }) => [descriptor, ...Manifest.successors(manifest).filter((entry) => select?.(entry) ?? true)])
     .filter(({ mediaType }) => MediaType.isManifest(mediaType))
@@ -27,10 +31,42 @@ const isMissing = (error: unknown): boolean =>
 const ifThere = <E>(manifest: Effect.Effect<Manifest.Manifest, E>): Effect.Effect<Option.Option<Manifest.Manifest>, E> =>
   Effect.catchIf(Effect.asSome(manifest), isMissing, () => Effect.succeedNone)
 
+/** What the target has already. @internal */
+export interface Known {
+  /** The digests of what it lists as referring to a manifest. */
+  readonly referrers: (subject: Descriptor.Descriptor) => Effect.Effect<ReadonlySet<string>>
+  readonly isTagged: (tag: string, digest: string) => Effect.Effect<boolean>
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** Of several targets, or one that is to be looked at again: whatever it has is moved once more. */
+const unknown: Known = { referrers: () => Effect.succeed(none), isTagged: () => Effect.succeed(false) }
+
+/** A target that does not tell is taken to have nothing. @internal */
+export const knownBy = <E>(target: ContentStore.Target<E>): Known => ({
+  referrers: (subject) =>
+    ContentStore.hasReferrers<ContentStore.Target<E>, E>(target)
+      ? Effect.orElseSucceed(
+          Stream.runFold(target.referrers(subject), new Set<string>(), (all, { digest }) => all.add(digest)),
+          () => none
+        )
+      : Effect.succeed(none),
+  isTagged: (tag, digest) =>
+    Effect.orElseSucceed(
+      Effect.map(
+        target.current(tag),
+        Option.exists((current) => current.digest === digest)
+      ),
+      () => false
+    )
+})
+
 /** What refers to these manifests, and what refers to that, each once. */
 const moveReferrers = <E1, E2>(
   mover: Mover<E1 | E2>,
   source: ContentStore.Source<E1>,
+  known: Known,
   subjects: ReadonlyArray<Descriptor.Descriptor>
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
   if (!ContentStore.hasReferrers<ContentStore.Source<E1>, E1>(source)) return Effect.void
@@ -39,14 +75,17 @@ const moveReferrers = <E1, E2>(
     Effect.suspend(() => {
       if (seen.has(subject.digest)) return Effect.void
       seen.add(subject.digest)
-      return Stream.runForEach(source.referrers(subject), (referrer) =>
-        Effect.gen(function* () {
-          const manifest = yield* ifThere(source.fetchManifest(referrer))
-          if (Option.isNone(manifest)) return
-          const node = yield* Graph.load(source, manifest.value)
-          yield* mover.move(node, [])
-          yield* follow(node.descriptor)
-        })
+      return Effect.flatMap(Effect.cached(known.referrers(subject)), (listed) =>
+        Stream.runForEach(source.referrers(subject), (referrer) =>
+          Effect.gen(function* () {
+            if ((yield* listed).has(referrer.digest)) return yield* follow(referrer)
+            const manifest = yield* ifThere(source.fetchManifest(referrer))
+            if (Option.isNone(manifest)) return
+            const node = yield* Graph.load(source, manifest.value)
+            yield* mover.move(node, [])
+            yield* follow(node.descriptor)
+          })
+        )
       )
     })
   return Effect.forEach(subjects, follow, { discard: true })
@@ -56,6 +95,7 @@ const moveReferrers = <E1, E2>(
 const moveDigestTags = <E1, E2>(
   mover: Mover<E1 | E2>,
   source: ContentStore.Source<E1>,
+  known: Known,
   subjects: ReadonlyArray<Descriptor.Descriptor>
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> => {
   if (!ContentStore.hasTags<ContentStore.Source<E1>, E1>(source)) return Effect.void
@@ -68,21 +108,21 @@ const moveDigestTags = <E1, E2>(
   return Stream.runForEach(belonging, ({ tag }) =>
     Effect.gen(function* () {
       const manifest = yield* ifThere(source.fetchManifest(tag))
-      if (Option.isSome(manifest)) yield* mover.move(yield* Graph.load(source, manifest.value), [tag])
+      if (Option.isNone(manifest) || (yield* known.isTagged(tag, manifest.value.descriptor.digest))) return
+      yield* mover.move(yield* Graph.load(source, manifest.value), [tag])
     })
   )
 }
 
-/** Moves what is wanted of it. @internal */
+/** Moves what is wanted of what belongs to these manifests. @internal */
 export const move = <E1, E2>(
   mover: Mover<E1 | E2>,
   source: ContentStore.Source<E1>,
-  node: Graph.Node,
+  subjects: ReadonlyArray<Descriptor.Descriptor>,
   wanted: { readonly referrers?: boolean | undefined; readonly digestTags?: boolean | undefined },
-  select: Choice.Chosen["select"]
+  known: Known = unknown
 ): Effect.Effect<void, E1 | E2 | LimitExceeded> =>
   Effect.gen(function* () {
-    const subjects = manifestsOf(node, select)
-    if (wanted.referrers === true) yield* moveReferrers(mover, source, subjects)
-    if (wanted.digestTags === true) yield* moveDigestTags(mover, source, subjects)
+    if (wanted.referrers === true) yield* moveReferrers(mover, source, known, subjects)
+    if (wanted.digestTags === true) yield* moveDigestTags(mover, source, known, subjects)
   })
