@@ -313,6 +313,17 @@ describe("EngineConfig", () => {
     }
   })
 
+  it("takes no longer for a wrong entry than it is long", () => {
+    for (const end of ["", "="]) {
+      const entry = `https://host/?${"key".repeat(50_000)}${end}`
+      const start = performance.now()
+      for (const setting of ["registry-mirrors", "insecure-registries"] as const) {
+        assert.isTrue(Either.isLeft(EngineConfig.make({ [setting]: [entry] })))
+      }
+      assert.isBelow(performance.now() - start, 5000)
+    }
+  })
+
   it.prop("takes any text for a setting, or says what is wrong", [fc.fullUnicodeString()], ([text]) => {
     for (const setting of ["registry-mirrors", "insecure-registries", "allow-nondistributable-artifacts"] as const) {
       const result = EngineConfig.make({ [setting]: [text] })

@@ -7,7 +7,9 @@ import type * as GoUrl from "./goUrl.ts"
 
 const hidden = "xxxxx"
 
-const secretParameter = /(^|[?&;])([^?&;=]*(?:token|secret|password|passwd|credential|signature|sig|key|auth)[^?&;=]*)=[^&;#]+/gi
+// It looks ahead whether there is a value at all: a name that goes on and on would otherwise be gone through once for each word in it.
+const secretParameter =
+  /(^|[?&;])(?=[^?&;=]*=[^&;#])([^?&;=]*(?:token|secret|password|passwd|credential|signature|sig|key|auth)[^?&;=]*)=[^&;#]+/gi
 
 const maskParameters = (text: string): string => text.replace(secretParameter, `$1$2=${hidden}`)
 
