@@ -48,7 +48,7 @@ export interface ProxySettings {
 }
 
 /**
- * - `tls`: trust settings by origin (`https://registry.example.com:5000`), asked once per pool
+ * - `tls`: trust settings by origin (`https://registry.example.com:5000`), asked when the first connection of several is made
  * - `proxy`: `environment` (default) takes `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case forms, from the `ConfigProvider`;
  *   `none` never uses a proxy
  * - `lookup`: how connections find the addresses of a name, the system's name service by default; a proxy looks names up by itself

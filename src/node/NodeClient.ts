@@ -79,27 +79,29 @@ const poolsByOrigin = (options: Options) => {
     lookup: options.lookup,
     reading: ReadBuffer.make()
   }
-  const pools = new Map<string, HttpPool.Pool>()
+  const pools = new Map<string, { readonly pool: HttpPool.Pool; readonly trust: Dispatcher.TlsSettings | undefined }>()
   let closed = false
   const forgetEmpty = () => {
-    for (const [origin, pool] of pools) if (pool.isEmpty()) pools.delete(origin)
+    for (const [origin, { pool }] of pools) if (pool.isEmpty()) pools.delete(origin)
   }
   const poolOf = (origin: string): HttpPool.Pool => {
     if (closed) throw HttpPool.clientClosed()
     const known = pools.get(origin)
-    if (known !== undefined) return known
+    // More may have been found out about the host since. While connections are open, these tell how it is trusted.
+    if (known !== undefined && (!known.pool.isEmpty() || known.trust === options.tls?.(origin))) return known.pool
     if (pools.size >= manyOrigins) forgetEmpty()
     const url = new URL(origin)
     if (!/^https?:$/.test(url.protocol)) throw CodedError.make("ERR_INVALID_PROTOCOL", `${url.protocol} is neither http nor https`)
-    const tls = url.protocol === "https:" ? Trust.connectOptions(options.tls?.(url.origin) ?? {}) : {}
+    const trust = options.tls?.(origin)
+    const tls = url.protocol === "https:" ? Trust.connectOptions(trust ?? {}) : {}
     const pool = HttpPool.make(url, { ...settings, tls })
-    pools.set(origin, pool)
+    pools.set(origin, { pool, trust })
     return pool
   }
   const dispatch: ClientOver.Dispatch = (outgoing, exchange) => poolOf(outgoing.origin).dispatch(outgoing, exchange)
   const destroy = () => {
     closed = true
-    for (const pool of pools.values()) pool.destroy()
+    for (const { pool } of pools.values()) pool.destroy()
   }
   return { dispatch, destroy }
 }

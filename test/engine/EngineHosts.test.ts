@@ -353,6 +353,34 @@ describe("NodeRegistry with EngineHosts", () => {
     })
   )
 
+  it.scopedLive("an insecure registry whose address could not be told at first is reached once it can", () =>
+    Effect.gen(function* () {
+      const certificate = yield* Effect.flatMap(Certificates.authority("nobody's"), (_) => _.issue(["elsewhere"]))
+      const server = yield* LocalServer.make((_, response) => response.end("{}"), { certificate })
+      const host = `registry.corp${portOf(server.host)}`
+      let failure: Error | null = new Error("no name server answers")
+      const hosts = EngineHosts.layer({ config: yield* EngineConfig.make({ "insecure-registries": ["10.0.0.0/8"] }), certsDirectories: [] })
+      const addresses = { lookup: () => Effect.sync(() => (failure === null ? ["10.0.0.1"] : [])) }
+      const registry = NodeRegistry.layerWith({
+        keychain: Keychain.layerAnonymous,
+        dispatcher: { proxy: "none", lookup: (_, __, callback) => callback(failure, [{ address: "127.0.0.1", family: 4 }]) },
+        retry: { schedule: Schedule.stop }
+      })
+      const built = yield* Layer.build(
+        registry.pipe(Layer.provide(hosts), Layer.provide([NodeContext.layer, Layer.succeed(HostAddresses.HostAddresses, addresses)]))
+      )
+      const { ping } = yield* Effect.provide(RegistryClient.RegistryClient, built)
+      assert.include((yield* Effect.flip(ping(host))).message, "no name server answers")
+      failure = null
+      // What failed is closed a few turns of the event loop later.
+      yield* Effect.repeatN(
+        Effect.promise(() => new Promise(setImmediate)),
+        20
+      )
+      assert.strictEqual((yield* ping(host)).scheme, "https")
+    })
+  )
+
   it.scopedLive("nobody logs in to a host, or searches it, whose folder is broken", () =>
     Effect.gen(function* () {
       const authority = yield* Certificates.authority("servers")
