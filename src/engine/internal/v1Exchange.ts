@@ -111,11 +111,14 @@ export const make = ({ headers, resolver, wire }: V1Wire, { endpoint, credential
     if (set !== undefined) cookies.keep(from, set, nowMillis)
   }
 
-  const answerOf = (reply: Wire.Reply, context: RegistryError.RequestContext): Answer => {
+  /** `known` is what must not be shown of the request: the answer may have put other tokens and cookies in its place. */
+  const answerOf = (reply: Wire.Reply, context: RegistryError.RequestContext, known: ReadonlyArray<string>): Answer => {
     const said = Effect.orElseSucceed(reply.text(errorBodyLimitBytes), () => "")
     const refused = (body: string) =>
       Effect.flatMap(RetryAfter.of(reply.headers), (retryAfter) =>
-        Effect.fail(RegistryError.fromResponse(tags, context, { status: reply.status, body, retryAfter, secrets: secrets() }))
+        Effect.fail(
+          RegistryError.fromResponse(tags, context, { status: reply.status, body, retryAfter, secrets: [...known, ...secrets()] })
+        )
       )
     return { ...reply, context, said, refused, fail: Effect.flatMap(said, refused) }
   }
@@ -130,6 +133,7 @@ export const make = ({ headers, resolver, wire }: V1Wire, { endpoint, credential
         yield* restore(lead(to, context))
         const authorized = authorization.header(to?.origin ?? "", asksForToken)
         const cookie = to === undefined ? undefined : cookies.header(to, yield* Clock.currentTimeMillis)
+        const known = secrets()
         const reply = yield* wire.open(
           {
             method,
@@ -149,7 +153,7 @@ export const make = ({ headers, resolver, wire }: V1Wire, { endpoint, credential
         )
         yield* Wire.settleWith(yield* Effect.scope, reply)
         hear(to, reply, yield* Clock.currentTimeMillis)
-        return answerOf(reply, context)
+        return answerOf(reply, context, known)
       })
     )
 
