@@ -102,24 +102,24 @@ export const arrange = <Name extends string, R, E, A>(
 ): Either.Either<ReadonlyArray<string>, ValidationError.ValidationError> => {
   const [first = ""] = args
   const commands = Command.getSubcommands(root)
-  // What is an option of a command may stand before it.
-  const name = isOption(first) ? (args.find((word) => HashMap.has(commands, word)) ?? first) : first
+  // What is an option of a command may stand before it, and its value be called like a command.
+  const all = isOption(first) ? [...builtIn, ...[...HashMap.values(commands)].flatMap((_) => optionsOf(CommandDescriptor.getUsage(_)))] : []
+  const valued = new Set(all.flatMap(([spelling, { takesValue }]) => (takesValue ? [spelling] : [])))
+  const place = isOption(first) ? args.findIndex((word, index) => HashMap.has(commands, word) && !valued.has(args[index - 1] ?? "")) : 0
+  const name = args[place] ?? first
   const command = HashMap.get(commands, name)
   const own = Option.match(command, { onNone: () => [], onSome: (_) => optionsOf(CommandDescriptor.getUsage(_)) })
   const path = Option.isSome(command) ? [name] : []
   if (Option.isNone(command) && !isOption(name)) {
     return Either.left(UsageError.make(`there is no command ${name}; see effect-oci --help`))
   }
-  return Either.mapBoth(
-    sort(new Map([...builtIn, ...own]), args.toSpliced(args.indexOf(name), path.length), ["effect-oci", ...path].join(" ")),
-    {
-      onLeft: UsageError.make,
-      onRight: ({ operands, options }) => [
-        ...path,
-        ...[...options.values()].flat(),
-        // What an operand begins with no longer matters.
-        ...(operands.some(isOption) ? ["--", ...operands] : operands)
-      ]
-    }
-  )
+  return Either.mapBoth(sort(new Map([...builtIn, ...own]), args.toSpliced(place, path.length), ["effect-oci", ...path].join(" ")), {
+    onLeft: UsageError.make,
+    onRight: ({ operands, options }) => [
+      ...path,
+      ...[...options.values()].flat(),
+      // What an operand begins with no longer matters.
+      ...(operands.some(isOption) ? ["--", ...operands] : operands)
+    ]
+  })
 }

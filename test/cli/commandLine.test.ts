@@ -41,6 +41,8 @@ describe("arrange", () => {
     ["--completions bash", "--completions bash"],
     ["--flag go a", "go --flag a"],
     ["-o x go a --flag", "go --one x --flag a"],
+    ["-o go go a", "go --one go a"],
+    ["--many go --many=go go go", "go --many go --many go go"],
     ["--help go", "go --help"]
   ]
   for (const [given, arranged] of cases) {
