@@ -51,6 +51,10 @@ export const tree = <E>(
     const seen = new Set<string>([subject.digest])
     // Of the whole tree: as many for each list would be a power of it further down.
     const lists = Jobs.make(Math.max(1, options.concurrency ?? 8))
+    let failed = false
+    const fail = Effect.sync(() => {
+      failed = true
+    })
 
     /** Those not met yet, in the order of the place. */
     const listed = (descriptor: Descriptor.Descriptor): Effect.Effect<ReadonlyArray<Descriptor.Descriptor>, E | LimitExceeded> =>
@@ -64,10 +68,14 @@ export const tree = <E>(
         return Effect.succeed(found)
       })
 
+    // Who gets the place of one that failed is about to be interrupted.
+    const begin = (descriptor: Descriptor.Descriptor) =>
+      Effect.suspend(() => (failed ? Effect.never : Effect.tapErrorCause(listed(descriptor), () => fail)))
+
     const follow = (descriptor: Descriptor.Descriptor, depth: number): Effect.Effect<Node, E | LimitExceeded> =>
       depth >= maxDepth
         ? Effect.succeed({ descriptor, referrers: [] })
-        : Effect.flatMap(Jobs.one(lists, listed(descriptor)), (found) =>
+        : Effect.flatMap(Jobs.one(lists, begin(descriptor)), (found) =>
             Effect.map(
               Effect.forEach(found, (referrer) => follow(referrer, depth + 1), { concurrency: "unbounded" }),
               (referrers) => ({ descriptor, referrers })

@@ -56,6 +56,22 @@ const graph = (edges: Readonly<Record<string, ReadonlyArray<string>>>): ContentS
 })
 
 describe("tree", () => {
+  it.effect("asks for no more lists once one has failed", () =>
+    Effect.gen(function* () {
+      const names = Array.from({ length: 20 }, (_, number) => `r${number}`)
+      let asked = 0
+      const failing: ContentStore.Referrers<"broken"> = {
+        label: "failing",
+        referrers: () => {
+          if (asked++ === 0) return Stream.fromIterable(names.map(named))
+          return asked === 4 ? Stream.fromEffect(Effect.zipRight(turn, Effect.fail("broken" as const))) : Stream.never
+        }
+      }
+      expect(yield* Effect.flip(Referrers.tree(failing, named("a"), { concurrency: 3 }))).toBe("broken")
+      expect(asked).toBe(4)
+    })
+  )
+
   it.effect("fetches no more lists at once than it may, however many branches there are", () =>
     Effect.gen(function* () {
       const counts = { now: 0, most: 0, all: 0 }
