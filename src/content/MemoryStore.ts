@@ -1,5 +1,5 @@
 /**
- * A place in memory with every capability: for tests, and for content that is made and pushed at once.
+ * A place in memory that can do all that an image layout can: for tests, and for content that is made and pushed at once.
  *
  * @since 0.1.0
  */
