@@ -31,11 +31,19 @@ export interface FileLock {
   readonly run: <A, E, R>(use: (held: Effect.Effect<boolean>) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
 }
 
+/** @internal */
+export interface TryLock extends FileLock {
+  /** As `run`, and nothing where another process has the lock and lives. */
+  readonly runIfFree: <A, E, R>(
+    use: (held: Effect.Effect<boolean>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<Option.Option<A>, E | StoreError, R>
+}
+
 // Renaming over a stale lock is atomic, but two may do so one after the other; the last one has it, and this is how long each looks.
 const settling = Duration.millis(100)
 
 /** @internal */
-export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }: Options): FileLock => {
+export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }: Options): TryLock => {
   const failed = fromPlatform(label, "lock")
   const expiryMillis = Duration.toMillis(expiry)
   const timeoutMillis = Duration.toMillis(timeout)
@@ -80,6 +88,7 @@ export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }
     return yield* isOwner(owner)
   })
 
+  /** Whether the lock could be had in time. */
   const acquire = Effect.fnUntraced(function* (owner: string) {
     const start = yield* Clock.currentTimeMillis
     let seen: string | undefined
@@ -88,7 +97,7 @@ export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }
       const now = yield* Clock.currentTimeMillis
       const state = Option.getOrUndefined(yield* look)
       if (state !== undefined && state === seen && now - since >= expiryMillis) {
-        if (yield* takeOver(owner)) return
+        if (yield* takeOver(owner)) return true
         seen = undefined
         continue
       }
@@ -96,9 +105,10 @@ export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }
         seen = state
         since = now
       }
-      if (now - start >= timeoutMillis) return yield* storeError(label, "lock", `another process has held ${file} for too long`)
+      if (now - start >= timeoutMillis) return false
       yield* Effect.sleep(Duration.millis(yield* Random.nextRange(1, Math.min(100, 4 * 2 ** attempt))))
     }
+    return true
   })
 
   const release = (owner: string) => Effect.whenEffect(Effect.ignore(fs.remove(file)), isOwner(owner))
@@ -110,16 +120,29 @@ export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }
       Effect.schedule(Schedule.spaced(Duration.millis(expiryMillis / 4)))
     )
 
+  const runIfFree: TryLock["runIfFree"] = (use) =>
+    Effect.suspend(() => {
+      const owner = globalThis.crypto.randomUUID()
+      return Effect.acquireUseRelease(
+        // Waiting can be interrupted. What an interrupted attempt may have created is released all the same.
+        Effect.interruptible(acquire(owner)).pipe(Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : release(owner)))),
+        (acquired) =>
+          acquired
+            ? Effect.asSome(Effect.raceFirst(use(isOwner(owner)), Effect.zipRight(heartbeat(owner), Effect.never)))
+            : Effect.succeedNone,
+        () => release(owner)
+      )
+    })
+
   return {
+    runIfFree,
     run: (use) =>
-      Effect.suspend(() => {
-        const owner = globalThis.crypto.randomUUID()
-        return Effect.acquireUseRelease(
-          // Waiting can be interrupted. What an interrupted attempt may have created is released all the same.
-          Effect.interruptible(acquire(owner)).pipe(Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : release(owner)))),
-          () => Effect.raceFirst(use(isOwner(owner)), Effect.zipRight(heartbeat(owner), Effect.never)),
-          () => release(owner)
-        )
-      })
+      Effect.flatMap(
+        runIfFree(use),
+        Option.match({
+          onNone: () => storeError(label, "lock", `another process has held ${file} for too long`),
+          onSome: Effect.succeed
+        })
+      )
   }
 }
