@@ -26,6 +26,7 @@ import * as RegistryClient from "../client/RegistryClient.ts"
 import * as RegistryError from "../model/RegistryError.ts"
 import type { Action, SyncError } from "./internal/action.ts"
 import type { Event, Round } from "./internal/events.ts"
+import type { Outcome } from "./internal/performer.ts"
 import * as Performer from "./internal/performer.ts"
 import * as Rounds from "./internal/rounds.ts"
 import type * as SyncConfig from "./SyncConfig.ts"
@@ -41,6 +42,10 @@ export {
   /** @since 0.1.0 */
   Summary
 } from "./internal/events.ts"
+export type {
+  /** @since 0.1.0 */
+  Outcome
+} from "./internal/performer.ts"
 
 /**
  * - `rules`: rules that may be at work at once, default 2
@@ -97,14 +102,14 @@ const waitOf = ({ cron, every }: SyncConfig.Rule, nowMillis: number): Duration.D
 
 /**
  * Carries out one action of a plan of the rule, for who looks plans over first. Nothing is done that is no longer what was planned: a tag that
- * somebody has moved meanwhile is left alone, and `SyncPlan.SyncRefused` says so. Gives the bytes that were moved.
+ * somebody has moved meanwhile is left alone, and `SyncPlan.SyncRefused` says so.
  *
  * @since 0.1.0
  */
 export const perform: (
   rule: SyncConfig.Rule,
   action: Action
-) => Effect.Effect<number, SyncError, RegistryClient.RegistryClient | SyncState.SyncState> = Effect.fn("SyncWorker.perform")(
+) => Effect.Effect<Outcome, SyncError, RegistryClient.RegistryClient | SyncState.SyncState> = Effect.fn("SyncWorker.perform")(
   (rule: SyncConfig.Rule, action: Action) =>
     Effect.flatMap(Effect.all({ client: RegistryClient.RegistryClient, state: SyncState.SyncState }), (means) =>
       Performer.perform(means, rule, defaultJobs, action)

@@ -70,6 +70,27 @@ describe("a round", () => {
     }).pipe(Effect.provide(Rounds.layer({ rules: [{ match: { method: "PUT", path: /manifests\/old-/ }, fault: Fault.respond(403) }] })))
   )
 
+  it.effect("brings what belongs to an image though the image has not changed, and says when there was nothing to bring", () =>
+    Effect.gen(function* () {
+      const image = yield* seed("v1")
+      const rule = ruleOf({ referrers: true })
+      assert.deepStrictEqual(sums(yield* round(rule)), { ...nothing, copied: 1 })
+      assert.deepStrictEqual(sums(yield* round(rule)), { ...nothing, unchanged: 1 })
+      const source = yield* Rounds.at("source.test")
+      const signature = yield* source.seedManifest("acme/app", {
+        schemaVersion: 2,
+        mediaType: MediaType.ociImageManifest,
+        artifactType: "application/vnd.example.signature",
+        config: image.config,
+        layers: [],
+        subject: image.manifest
+      })
+      assert.deepStrictEqual(sums(yield* round(rule)), { ...nothing, copied: 1 })
+      assertSome(yield* mirror(signature.digest), signature.digest)
+      assert.deepStrictEqual(sums(yield* round(rule)), { ...nothing, unchanged: 1 })
+    }).pipe(Effect.provide(Rounds.layer()))
+  )
+
   it.effect("does not ask the source for an immutable tag that is there, and leaves it", () =>
     Effect.gen(function* () {
       const first = yield* seed("v1.0")

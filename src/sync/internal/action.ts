@@ -43,6 +43,7 @@ const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(sche
  * A tag is copied, `registry/repository:tag` to `registry/repository:tag`.
  *
  * - `digest`: what the tag of the source stands for, which is copied whatever becomes of the tag
+ * - `tagged`: the tag of the target stands for it already, and only what belongs to it is looked after
  * - `replaces`: what the tag of the target stands for until then
  * - `backup`: the tag under which that is kept
  * - `filter`: what of it is copied; empty for all
@@ -54,6 +55,7 @@ export const Copy = Schema.TaggedStruct("Copy", {
   source: Schema.String,
   digest: Digest.Digest,
   target: Schema.String,
+  tagged: Schema.Boolean,
   replaces: optional(Digest.Digest),
   backup: optional(Schema.String),
   filter: Schema.String

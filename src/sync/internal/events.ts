@@ -19,7 +19,8 @@ export type Summary = typeof Summary.Type
  *
  * - `Started`: a round of a rule
  * - `Passed`: another worker is at the same rule, which is its turn then
- * - `Began`, `Retried`, `Done`, `Failed`: an action; `attempts` counts the failed ones, and `moved` is what a copy moved in bytes
+ * - `Began`, `Retried`, `Done`, `Failed`: an action; `attempts` counts the failed ones; `changed` says whether anything is other
+ *   than before, and `bytes` are those of content that was moved
  * - `Ended`: a round
  *
  * @since 0.1.0
@@ -29,7 +30,7 @@ export const Event = Schema.Union(
   Schema.TaggedStruct("Passed", { rule: Schema.String, at: Schema.Number }),
   Schema.TaggedStruct("Began", { action: Action, at: Schema.Number }),
   Schema.TaggedStruct("Retried", { action: Action, at: Schema.Number, error: SyncError, attempts: Schema.Int }),
-  Schema.TaggedStruct("Done", { action: Action, at: Schema.Number, moved: Schema.Number }),
+  Schema.TaggedStruct("Done", { action: Action, at: Schema.Number, changed: Schema.Boolean, bytes: Schema.Number }),
   Schema.TaggedStruct("Failed", { action: Action, at: Schema.Number, error: SyncError, attempts: Schema.Int }),
   Schema.TaggedStruct("Ended", { rule: Schema.String, at: Schema.Number, summary: Summary })
 )

@@ -11,6 +11,14 @@ import { type Action, type Copy, type Delete, type SyncError, SyncRefused, type 
 import type { Means } from "./planner.ts"
 import * as Platforms from "./platforms.ts"
 
+/** Whether anything is other than before, and the bytes of content that were moved. @since 0.1.0 */
+export interface Outcome {
+  readonly changed: boolean
+  readonly bytes: number
+}
+
+const unchanged: Outcome = { changed: false, bytes: 0 }
+
 /** A tag of a repository, out of the text of an action. */
 const placeOf = Effect.fnUntraced(function* ({ client }: Means, text: string) {
   const { repository, tag } = yield* Reference.parse(text, { mode: "strict" })
@@ -38,14 +46,17 @@ const copy = Effect.fnUntraced(function* (means: Means, rule: Rule, jobs: number
   // Before the copy, so that a tag that was written just before a crash is known to be ours.
   yield* state.remember(action.target, snapshot)
   const result = yield* CopyOf.copy(source.repository, action.digest, target.repository, {
-    tags: [target.tag],
+    tags: action.tagged ? [] : [target.tag],
     jobs,
     platforms: Platforms.choiceOf(rule),
     referrers: rule.referrers,
     digestTags: rule.digestTags
   })
   yield* state.remember(action.target, { ...snapshot, targetDigest: result.descriptor.digest })
-  return result.bytes
+  // What belongs to an image is looked at each time, and mostly there.
+  const { blobs, bytes, manifests, mounted } = result
+  const outcome: Outcome = { changed: !action.tagged || blobs + manifests + mounted > 0, bytes }
+  return outcome
 })
 
 const remove = Effect.fnUntraced(function* (means: Means, action: Delete) {
@@ -57,7 +68,8 @@ const remove = Effect.fnUntraced(function* (means: Means, action: Delete) {
     yield* target.repository.untag(target.tag)
   }
   yield* means.state.forget(action.target)
-  return 0
+  const outcome: Outcome = { changed: current !== undefined, bytes: 0 }
+  return outcome
 })
 
 /** A copy that was cut off between its tag and what is remembered of it is ours all the same. */
@@ -66,11 +78,11 @@ const leave = Effect.fnUntraced(function* ({ state }: Means, action: Unchanged) 
   if (snapshot !== undefined && snapshot.targetDigest === undefined && snapshot.sourceDigest === action.digest) {
     yield* state.remember(action.target, { ...snapshot, targetDigest: action.digest })
   }
-  return 0
+  return unchanged
 })
 
-/** Gives the bytes of content that were moved. @internal */
-export const perform = (means: Means, rule: Rule, jobs: number, action: Action): Effect.Effect<number, SyncError> => {
+/** @internal */
+export const perform = (means: Means, rule: Rule, jobs: number, action: Action): Effect.Effect<Outcome, SyncError> => {
   switch (action._tag) {
     case "Copy":
       return copy(means, rule, jobs, action)

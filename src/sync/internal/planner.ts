@@ -159,16 +159,17 @@ const decide = (
     const goal = yield* expected(state, filter, to, digest)
     // What belongs to an image may have changed though the image has not.
     const companions = rule.referrers === true || rule.digestTags === true
-    if (current !== undefined && current.digest === goal && !companions)
-      return { _tag: "Unchanged", ...common, digest: current.digest } as const
-    const replaced = current === undefined || current.digest === goal ? undefined : current.digest
+    const tagged = current !== undefined && current.digest === goal
+    if (tagged && !companions) return { _tag: "Unchanged", ...common, digest: current.digest } as const
+    const replaces = tagged ? undefined : current?.digest
     return {
       _tag: "Copy",
       ...common,
       digest,
       filter,
-      ...(replaced !== undefined && { replaces: replaced }),
-      ...(replaced !== undefined && rule.backup !== undefined && { backup: RuleText.backupTag(rule.backup, tag, replaced) })
+      tagged,
+      ...(replaces !== undefined && { replaces }),
+      ...(replaces !== undefined && rule.backup !== undefined && { backup: RuleText.backupTag(rule.backup, tag, replaces) })
     } as const
   }).pipe(Effect.catchAll((error) => Effect.succeed(problem(rule, to, error))))
 }

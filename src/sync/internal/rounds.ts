@@ -28,15 +28,10 @@ const nothing: Summary = { copied: 0, unchanged: 0, deleted: 0, failed: 0, bytes
 const placeOf = (action: Action): string => (action._tag === "Problem" ? action.place : action.target)
 
 /** What is added up for an action that was done. */
-const done = (sum: Summary, action: Action, bytes: number): Summary => {
-  switch (action._tag) {
-    case "Copy":
-      return { ...sum, copied: sum.copied + 1, bytes: sum.bytes + bytes }
-    case "Delete":
-      return { ...sum, deleted: sum.deleted + 1 }
-    default:
-      return { ...sum, unchanged: sum.unchanged + 1 }
-  }
+const done = (sum: Summary, action: Action, { bytes, changed }: Performer.Outcome): Summary => {
+  const moved = { ...sum, bytes: sum.bytes + bytes }
+  if (!changed) return { ...moved, unchanged: sum.unchanged + 1 }
+  return action._tag === "Delete" ? { ...moved, deleted: sum.deleted + 1 } : { ...moved, copied: sum.copied + 1 }
 }
 
 /** @internal */
@@ -63,9 +58,9 @@ export const make = (options: Options): ((rule: Rule) => Effect.Effect<Round>) =
         )
       )
       yield* Effect.matchEffect(Effect.retry(attempt, retry), {
-        onSuccess: (moved) => {
-          tally.summary = done(tally.summary, action, moved)
-          return telling((at) => ({ _tag: "Done", action, at, moved }))
+        onSuccess: (outcome) => {
+          tally.summary = done(tally.summary, action, outcome)
+          return telling((at) => ({ _tag: "Done", action, at, ...outcome }))
         },
         onFailure: (error) => {
           tally.summary = { ...tally.summary, failed: tally.summary.failed + 1 }
