@@ -25,7 +25,7 @@ import * as Shelf from "./internal/shelf.ts"
  *
  * - `rule`: that did it
  * - `sourceDigest`: what the tag of the source stood for
- * - `targetDigest`: what was written, which differs where only some platforms were copied; absent while it is on its way
+ * - `targetDigest`: what was written, or was about to be, which differs where only some platforms were copied
  * - `filter`: what of it was copied
  * - `at`: when, in milliseconds since 1970
  *
@@ -34,7 +34,7 @@ import * as Shelf from "./internal/shelf.ts"
 export const Snapshot = Schema.Struct({
   rule: Schema.String,
   sourceDigest: Digest.Digest,
-  targetDigest: Schema.optionalWith(Digest.Digest, { exact: true }),
+  targetDigest: Digest.Digest,
   filter: Schema.String,
   at: Schema.Number
 })

@@ -14,7 +14,7 @@ import { throughTime } from "../support/World.ts"
 
 const digest = Digest.fromBytes(new Uint8Array(1))
 
-const snapshot: SyncState.Snapshot = { rule: "app", sourceDigest: digest, filter: "", at: 1 }
+const snapshot: SyncState.Snapshot = { rule: "app", sourceDigest: digest, targetDigest: digest, filter: "", at: 1 }
 
 const folder = Layer.unwrapScoped(
   Effect.map(
@@ -38,10 +38,10 @@ for (const [name, layer] of Object.entries(layers)) {
         const { forget, remember, snapshot: find } = yield* state
         assertNone(yield* find("registry.corp/a:v1"))
         yield* remember("registry.corp/a:v1", snapshot)
-        yield* remember("registry.corp/a:v2", { ...snapshot, targetDigest: digest })
+        yield* remember("registry.corp/a:v2", { ...snapshot, at: 2 })
         yield* remember("registry.corp/a:v1", { ...snapshot, filter: "linux/amd64" })
         assertSome(yield* find("registry.corp/a:v1"), { ...snapshot, filter: "linux/amd64" })
-        assertSome(yield* find("registry.corp/a:v2"), { ...snapshot, targetDigest: digest })
+        assertSome(yield* find("registry.corp/a:v2"), { ...snapshot, at: 2 })
         yield* forget("registry.corp/a:v1")
         yield* forget("registry.corp/a:v1")
         assertNone(yield* find("registry.corp/a:v1"))

@@ -170,6 +170,50 @@ describe("a round", () => {
       deepStrictEqual(yield* mirror("v1"), before)
     }).pipe(Effect.provide(Rounds.layer()))
   )
+
+  const slowBlobs = Rounds.layer({ rules: [{ match: { method: "PUT", path: /blobs/ }, fault: Fault.delay("5 seconds") }] })
+
+  it.effect("does not write over a tag that somebody else has moved, or made, while its content was on its way", () =>
+    Effect.gen(function* () {
+      const target = yield* Rounds.at("target.test")
+      for (const [index, before] of [Effect.void, throughTime(round(ruleOf()))].entries()) {
+        yield* seed("v1", { seed: index })
+        yield* before
+        yield* seed("v1", { seed: index + 2 })
+        yield* target.clearRequests
+        const running = yield* Effect.fork(round(ruleOf({ backup: "old-{tag}-{digest}" })))
+        yield* eventually(Effect.map(target.requestCounts, (counts) => (counts["POST upload"] ?? 0) > 0))
+        const other = yield* target.seedImage("mirror/app", { tag: "v1", seed: index + 7 })
+        const failures = ["target.test/mirror/app:v1 SyncRefused"]
+        assert.deepStrictEqual(sums(yield* throughTime(Fiber.join(running))), { ...nothing, failed: 1, failures })
+        assertSome(yield* mirror("v1"), other.manifest.digest)
+        assert.deepStrictEqual(yield* tags("target.test", "mirror/app"), ["v1"])
+        yield* target.reset
+      }
+    }).pipe(Effect.provide(slowBlobs))
+  )
+
+  it.effect("knows a part of an index that it has written and not heard of, and keeps no copy of it", () =>
+    Effect.gen(function* () {
+      const source = yield* Rounds.at("source.test")
+      const platform = { os: "linux", architecture: "amd64" }
+      const { manifest } = yield* source.seedImage("acme/app", { platform })
+      const document = { schemaVersion: 2, mediaType: MediaType.ociImageIndex, manifests: [{ ...manifest, platform }, manifest] }
+      yield* source.seedManifest("acme/app", document, { tags: ["multi"] })
+      yield* Effect.flatMap(Rounds.at("target.test"), (registry) => registry.seedImage("mirror/app", { tag: "multi", seed: 7 }))
+      const rule = ruleOf({ platforms: ["linux/amd64"], backup: "old-{digest}" })
+      assert.deepStrictEqual(sums(yield* throughTime(round(rule))), { ...nothing, copied: 1 })
+      assert.strictEqual((yield* tags("target.test", "mirror/app")).length, 2)
+      assert.deepStrictEqual(sums(yield* round(rule)), { ...nothing, unchanged: 1 })
+    }).pipe(
+      Effect.provide(
+        Rounds.layer({
+          retry: { schedule: Schedule.stop },
+          rules: [{ match: { method: "PUT", path: /manifests\/multi$/, count: 1 }, fault: Fault.loseResponse }]
+        })
+      )
+    )
+  )
 })
 
 describe("deletions", () => {

@@ -2,12 +2,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as ContentStore from "../../content/ContentStore.ts"
 import * as RemoteRepository from "../../content/RemoteRepository.ts"
 import * as CopyOf from "../../copy/Copy.ts"
+import type * as Digest from "../../model/Digest.ts"
+import type * as Manifest from "../../model/Manifest.ts"
 import * as Reference from "../../model/Reference.ts"
 import { InvalidReference } from "../../model/RegistryError.ts"
 import type { Rule } from "../SyncConfig.ts"
-import { type Action, type Copy, type Delete, type SyncError, SyncRefused, type Unchanged } from "./action.ts"
+import { type Action, type Copy, type Delete, type SyncError, SyncRefused } from "./action.ts"
 import type { Means } from "./planner.ts"
 import * as Platforms from "./platforms.ts"
 
@@ -32,27 +35,38 @@ const moved = (place: string, found: string | undefined) =>
 const copy = Effect.fnUntraced(function* (means: Means, rule: Rule, jobs: number, action: Copy) {
   const { state } = means
   const source = yield* placeOf(means, action.source)
-  const target = yield* placeOf(means, action.target)
-  const snapshot = { rule: action.rule, sourceDigest: action.digest, filter: action.filter, at: yield* Clock.currentTimeMillis }
-  if (action.replaces !== undefined) {
-    const current = yield* target.repository.current(target.tag)
-    const now = Option.getOrUndefined(current)
-    // An earlier attempt may have written the tag and not heard of it.
-    if (now?.digest !== action.digest) {
-      if (now?.digest !== action.replaces) return yield* moved(action.target, now?.digest)
-      if (action.backup !== undefined) yield* target.repository.tag(now, action.backup)
+  const { repository, tag } = yield* placeOf(means, action.target)
+  const at = yield* Clock.currentTimeMillis
+  const remember = (targetDigest: Digest.Digest) =>
+    state.remember(action.target, { rule: action.rule, sourceDigest: action.digest, targetDigest, filter: action.filter, at })
+
+  /** What the tag stands for until now is as planned, and kept if it is to be; it may stand for the new manifest already. */
+  const makeWay = Effect.fnUntraced(function* ({ digest }: Manifest.Manifest) {
+    const now = Option.getOrUndefined(yield* repository.current(tag))
+    if (now?.digest === digest) return
+    if (now?.digest !== action.replaces) return yield* moved(action.target, now?.digest)
+    if (now !== undefined && action.backup !== undefined) yield* repository.tag(now, action.backup)
+    // Before the tag, so that one that was written just before a crash is known to be ours.
+    yield* remember(digest)
+  })
+
+  // Looked at last of all, since a copy may take long.
+  const target: ContentStore.Target<SyncError> = {
+    ...repository,
+    pushManifest: (manifest, options) => {
+      const push = repository.pushManifest(manifest, options)
+      return options?.tags?.includes(tag) === true ? Effect.zipRight(makeWay(manifest), push) : push
     }
   }
-  // Before the copy, so that a tag that was written just before a crash is known to be ours.
-  yield* state.remember(action.target, snapshot)
-  const result = yield* CopyOf.copy(source.repository, action.digest, target.repository, {
-    tags: action.tagged ? [] : [target.tag],
+  const result = yield* CopyOf.copy(source.repository, action.digest, target, {
+    tags: action.tagged ? [] : [tag],
     jobs,
     platforms: Platforms.choiceOf(rule),
     referrers: rule.referrers,
     digestTags: rule.digestTags
   })
-  yield* state.remember(action.target, { ...snapshot, targetDigest: result.descriptor.digest })
+  // What a part of it is called cannot be told from the source, so it is remembered whoever wrote it.
+  if (action.filter !== "") yield* remember(result.descriptor.digest)
   // What belongs to an image is looked at each time, and mostly there.
   const { blobs, bytes, manifests, mounted } = result
   const outcome: Outcome = { changed: !action.tagged || blobs + manifests + mounted > 0, bytes }
@@ -72,15 +86,6 @@ const remove = Effect.fnUntraced(function* (means: Means, action: Delete) {
   return outcome
 })
 
-/** A copy that was cut off between its tag and what is remembered of it is ours all the same. */
-const leave = Effect.fnUntraced(function* ({ state }: Means, action: Unchanged) {
-  const snapshot = Option.getOrUndefined(yield* state.snapshot(action.target))
-  if (snapshot !== undefined && snapshot.targetDigest === undefined && snapshot.sourceDigest === action.digest) {
-    yield* state.remember(action.target, { ...snapshot, targetDigest: action.digest })
-  }
-  return unchanged
-})
-
 /** @internal */
 export const perform = (means: Means, rule: Rule, jobs: number, action: Action): Effect.Effect<Outcome, SyncError> => {
   switch (action._tag) {
@@ -89,7 +94,7 @@ export const perform = (means: Means, rule: Rule, jobs: number, action: Action):
     case "Delete":
       return remove(means, action)
     case "Unchanged":
-      return leave(means, action)
+      return Effect.succeed(unchanged)
     case "Problem":
       return Effect.fail(action.error)
   }
