@@ -254,6 +254,17 @@ describe("deletions", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
+  it.effect("are none in a repository that is not there yet", () =>
+    Effect.gen(function* () {
+      yield* seed("v1")
+      assert.deepStrictEqual(
+        (yield* Rounds.plan(pruning())).map(({ _tag }) => _tag),
+        ["Copy"]
+      )
+      assert.deepStrictEqual(sums(yield* round(pruning())), { ...nothing, copied: 1 })
+    }).pipe(Effect.provide(Rounds.layer()))
+  )
+
   it.effect("leave alone what somebody else has moved since", () =>
     Effect.gen(function* () {
       for (const [index, tag] of ["v1", "v2"].entries()) yield* seed(tag, { seed: index })

@@ -1,4 +1,3 @@
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -187,9 +186,9 @@ const unwanted = Effect.fnUntraced(function* (
 ) {
   const { prune } = rule
   if (prune === undefined) return []
-  // A repository that nothing was copied to yet has no tags.
-  const tags = Effect.catchTag(Stream.runCollect(target.tags), "NameUnknown", () => Effect.succeed(Chunk.empty<string>()))
-  const listed = Array.from(yield* tags)
+  // A repository may come to be by the first tag of this very round.
+  const there = Stream.catchTag(target.tags, "NameUnknown", () => Stream.empty)
+  const listed = Array.from(yield* Stream.runCollect(there))
   const isOurs = (tag: string) => rule.backup === undefined || !RuleText.isBackup(rule.backup, tag)
   const candidates = listed.filter((tag) => !kept.has(tag) && !isCompanion(tag) && isOurs(tag))
   const found = yield* Effect.forEach(
