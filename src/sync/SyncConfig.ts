@@ -151,7 +151,8 @@ interface RuleMembers {
  * - `name`: of the rule, in reports and in the state that is kept
  * - `source`: a repository, `docker.io/library/alpine`; one tag of it, `docker.io/library/alpine:3.20`; or all repositories below a name,
  *   `registry.example.com/team/*`
- * - `targets`: repositories, or for a source with a star as many names with a star, in whose place stands what the star of the source stood for
+ * - `targets`: repositories, or for a source with a star as many names with a star, in whose place stands what the star of the source stood for.
+ *   What the source lists below such a target inside it is left out
  * - `repositories`: what the star stands for, for registries that do not list their repositories
  * - `tags`: see `Tags`
  * - `platforms`: of an index only these are copied, such as `linux/amd64`; the copy is an index of its own, with another digest

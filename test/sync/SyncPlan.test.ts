@@ -58,6 +58,34 @@ describe("SyncPlan", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
+  it.effect("of all below a name leaves out what was copied there itself, and takes each repository once", () =>
+    Effect.gen(function* () {
+      for (const repository of ["team/a", "team/mirror/a", "teams/b"]) yield* Rounds.seed("v1", { repository })
+      const rule = Rounds.ruleOf({ source: "source.test/team/*", targets: ["source.test/team/mirror/*"] })
+      assert.deepStrictEqual(yield* lines(rule), ["Unchanged source.test/team/mirror/a:v1"])
+      const elsewhere = { ...rule, targets: ["source.test/*", "target.test/team/mirror/*"] as const }
+      assert.deepStrictEqual((yield* lines(elsewhere)).length, 4)
+      assert.deepStrictEqual((yield* lines({ ...rule, targets: ["target.test/*"], repositories: ["a", "a"] })).length, 1)
+    }).pipe(Effect.provide(Rounds.layer()))
+  )
+
+  it.effect("goes on after a repository that no target may have", () =>
+    Effect.gen(function* () {
+      const long = "n".repeat(230)
+      for (const repository of ["team/a", `team/${long}`, "team/z"]) yield* Rounds.seed("v1", { repository })
+      const rule = Rounds.ruleOf({ source: "source.test/team/*", targets: ["target.test/copy/of/team/*"] })
+      assert.deepStrictEqual(yield* lines(rule), [
+        "Copy target.test/copy/of/team/a:v1",
+        `Problem source.test/team/${long}`,
+        "Copy target.test/copy/of/team/z:v1"
+      ])
+      assert.deepStrictEqual(yield* lines({ ...rule, repositories: ["Z", "z"] }), [
+        "Problem source.test/team/Z",
+        "Copy target.test/copy/of/team/z:v1"
+      ])
+    }).pipe(Effect.provide(Rounds.layer()))
+  )
+
   it.effect("takes too few tags for a broken source", () =>
     Effect.gen(function* () {
       yield* Rounds.seed("v1")

@@ -44,19 +44,35 @@ const problem = (rule: Rule, place: string, error: RegistryError | SyncRefused):
 const named = (registry: string, name: string): Either.Either<Reference.Repository, RegistryError> =>
   Reference.parseRepository(`${registry}/${name}`, { mode: "strict" })
 
+/** What was copied to a target inside the source would be copied further down round by round. */
+const isOwnCopy = (targets: ReadonlyArray<RuleText.Source>, { prefix, registry }: RuleText.Below, name: string): boolean =>
+  targets.some(
+    (target) =>
+      target._tag === "Below" && target.registry === registry && target.prefix.length > prefix.length && name.startsWith(target.prefix)
+  )
+
+/** Each once, although a list that changes while it is read may name it twice. */
 const namesBelow = (
   { client }: Means,
-  rule: Rule,
-  source: Extract<RuleText.Source, { _tag: "Below" }>
+  { repositories }: Rule,
+  source: RuleText.Below,
+  targets: ReadonlyArray<RuleText.Source>
 ): Stream.Stream<string, RegistryError> =>
-  rule.repositories !== undefined
-    ? Stream.fromIterable(rule.repositories)
-    : client.repositories(source.registry).pipe(
-        Stream.filter((name) => name.startsWith(source.prefix) && name.length > source.prefix.length),
-        Stream.map((name) => name.slice(source.prefix.length))
-      )
+  Stream.suspend(() => {
+    if (repositories !== undefined) return Stream.fromIterable(new Set(repositories))
+    const seen = new Set<string>()
+    return client.repositories(source.registry).pipe(
+      Stream.filter((name) => name.startsWith(source.prefix) && name.length > source.prefix.length),
+      Stream.filter((name) => !isOwnCopy(targets, source, name) && !seen.has(name)),
+      Stream.map((name) => {
+        seen.add(name)
+        return name.slice(source.prefix.length)
+      })
+    )
+  })
 
-const tasks = (means: Means, rule: Rule): Stream.Stream<Task, RegistryError> =>
+/** Repositories that cannot be, such as those whose names would be too long at a target, are problems of their own. */
+const tasks = (means: Means, rule: Rule): Stream.Stream<Either.Either<Task, Problem>, RegistryError> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const over = (repository: Reference.Repository) => RemoteRepository.over(means.client, repository)
@@ -64,21 +80,20 @@ const tasks = (means: Means, rule: Rule): Stream.Stream<Task, RegistryError> =>
       const targets = yield* Effect.forEach(rule.targets, RuleText.readTarget)
       if (source._tag === "One") {
         const repositories = targets.flatMap((target) => (target._tag === "One" ? [over(target.repository)] : []))
-        return Stream.make({ rule, source: over(source.repository), tag: source.tag, targets: repositories })
+        return Stream.make(Either.right({ rule, source: over(source.repository), tag: source.tag, targets: repositories }))
       }
-      return Stream.mapEffect(namesBelow(means, rule, source), (name) =>
-        Effect.gen(function* () {
-          const repositories = yield* Effect.forEach(targets, (target) =>
-            target._tag === "Below" ? named(target.registry, `${target.prefix}${name}`) : Either.right(target.repository)
+      const taskOf = (name: string): Either.Either<Task, RegistryError> =>
+        Either.gen(function* () {
+          const repositories = yield* Either.all(
+            targets.map((target) =>
+              target._tag === "Below" ? named(target.registry, `${target.prefix}${name}`) : Either.right(target.repository)
+            )
           )
-          const task: Task = {
-            rule,
-            source: over(yield* named(source.registry, `${source.prefix}${name}`)),
-            tag: undefined,
-            targets: repositories.map(over)
-          }
-          return task
+          const from = yield* named(source.registry, `${source.prefix}${name}`)
+          return { rule, source: over(from), tag: undefined, targets: repositories.map(over) }
         })
+      return Stream.map(namesBelow(means, rule, source, targets), (name) =>
+        Either.mapLeft(taskOf(name), (error) => problem(rule, `${source.registry}/${source.prefix}${name}`, error))
       )
     })
   )
@@ -258,6 +273,7 @@ const invalidSelection = ({ source }: Task, error: TagSelection.InvalidSelection
 
 /** @internal */
 export const plan = (means: Means, rule: Rule): Stream.Stream<Action> =>
-  Stream.flatMap(tasks(means, rule), (task) => planTask(means, task)).pipe(
-    Stream.catchAll((error) => Stream.make<[Action]>(problem(rule, rule.source, error)))
-  )
+  Stream.flatMap(
+    tasks(means, rule),
+    Either.match({ onLeft: (unreadable) => Stream.make<[Action]>(unreadable), onRight: (task) => planTask(means, task) })
+  ).pipe(Stream.catchAll((error) => Stream.make<[Action]>(problem(rule, rule.source, error))))

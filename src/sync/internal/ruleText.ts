@@ -10,8 +10,8 @@ interface One {
   readonly tag: Reference.Tag | undefined
 }
 
-/** All repositories of a registry whose names begin with `prefix`, which is empty or ends in a slash. */
-interface Below {
+/** All repositories of a registry whose names begin with `prefix`, which is empty or ends in a slash. @internal */
+export interface Below {
   readonly _tag: "Below"
   readonly registry: string
   readonly prefix: string
