@@ -155,6 +155,21 @@ describe("a round", () => {
     )
   )
 
+  it.effect("does not wait for what could not be planned", () =>
+    Effect.gen(function* () {
+      yield* seed("v1")
+      const failures = ["target.test/mirror/app:v1 ServerError"]
+      assert.deepStrictEqual(sums(yield* round(ruleOf())), { ...nothing, failed: 1, failures })
+    }).pipe(
+      Effect.provide(
+        Rounds.layer({
+          retry: { schedule: Schedule.stop },
+          rules: [{ match: { method: "HEAD", path: /acme\/app\/manifests/ }, fault: Fault.respond(503) }]
+        })
+      )
+    )
+  )
+
   it.effect("does not write over a tag that somebody else has moved since it was planned", () =>
     Effect.gen(function* () {
       yield* seed("v1")

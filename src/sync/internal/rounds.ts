@@ -57,7 +57,8 @@ export const make = (options: Options): ((rule: Rule) => Effect.Effect<Round>) =
           })
         )
       )
-      yield* Effect.matchEffect(Effect.retry(attempt, retry), {
+      // A problem is one of the plan, which the next round makes anew.
+      yield* Effect.matchEffect(action._tag === "Problem" ? attempt : Effect.retry(attempt, retry), {
         onSuccess: (outcome) => {
           tally.summary = done(tally.summary, action, outcome)
           return telling((at) => ({ _tag: "Done", action, at, ...outcome }))
