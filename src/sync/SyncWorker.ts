@@ -112,7 +112,7 @@ export const perform: (
 ) => Effect.Effect<Outcome, SyncError, RegistryClient.RegistryClient | SyncState.SyncState> = Effect.fn("SyncWorker.perform")(
   (rule: SyncConfig.Rule, action: Action) =>
     Effect.flatMap(Effect.all({ client: RegistryClient.RegistryClient, state: SyncState.SyncState }), (means) =>
-      Performer.perform(means, rule, defaultJobs, action)
+      Performer.perform({ ...means, jobs: defaultJobs, inTurn: Performer.turns() }, rule, action)
     )
 )
 

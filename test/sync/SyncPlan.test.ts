@@ -71,7 +71,7 @@ describe("SyncPlan", () => {
 
   it.effect("goes on after a repository that no target may have", () =>
     Effect.gen(function* () {
-      const long = "n".repeat(230)
+      const long = "n".repeat(231)
       for (const repository of ["team/a", `team/${long}`, "team/z"]) yield* Rounds.seed("v1", { repository })
       const rule = Rounds.ruleOf({ source: "source.test/team/*", targets: ["target.test/copy/of/team/*"] })
       assert.deepStrictEqual(yield* lines(rule), [

@@ -48,6 +48,17 @@ describe("a round", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
+  it.effect("sends once what tags share, also at once", () =>
+    Effect.gen(function* () {
+      const tagged = ["1", "1.2", "1.2.3", "latest"]
+      for (const tag of tagged) yield* seed(tag)
+      const copied = Effect.map(throughTime(round(ruleOf())), (ended) => assert.strictEqual(sums(ended).copied, tagged.length))
+      const counts = yield* Rounds.asked("target.test", copied)
+      const source = yield* Rounds.at("source.test")
+      assert.strictEqual(counts["PUT upload"], (yield* source.blobs("acme/app")).length)
+    }).pipe(Effect.provide(Rounds.layer({ rules: [{ match: { method: "PUT", path: /blobs/ }, fault: Fault.delay("1 second") }] })))
+  )
+
   it.effect("follows a tag that moves, and keeps what it stood for", () =>
     Effect.gen(function* () {
       const first = yield* seed("v1")
@@ -158,7 +169,7 @@ describe("a round", () => {
   it.effect("does not wait for what could not be planned", () =>
     Effect.gen(function* () {
       yield* seed("v1")
-      const failures = ["target.test/mirror/app:v1 ServerError"]
+      const failures = ["target.test/mirror/app:v1 Unavailable"]
       assert.deepStrictEqual(sums(yield* round(ruleOf())), { ...nothing, failed: 1, failures })
     }).pipe(
       Effect.provide(

@@ -29,11 +29,39 @@ const placeOf = Effect.fnUntraced(function* ({ client }: Means, text: string) {
   return { repository: RemoteRepository.over(client, repository), tag }
 })
 
+/** Runs one effect of a key at a time. */
+type InTurn = <A, E, R>(key: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** @internal */
+export const turns = (): InTurn => {
+  const lanes = new Map<string, { readonly permits: Effect.Semaphore; users: number }>()
+  return (key, effect) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const lane = lanes.get(key) ?? { permits: Effect.unsafeMakeSemaphore(1), users: 0 }
+        lane.users++
+        lanes.set(key, lane)
+        return lane
+      }),
+      ({ permits }) => permits.withPermits(1)(effect),
+      (lane) =>
+        Effect.sync(() => {
+          if (--lane.users === 0) lanes.delete(key)
+        })
+    )
+}
+
+/** What copies need beside what plans do. @internal */
+export interface Doing extends Means {
+  readonly jobs: number
+  readonly inTurn: InTurn
+}
+
 const moved = (place: string, found: string | undefined) =>
   new SyncRefused({ place, reason: "moved", detail: found === undefined ? "it is gone" : `it stands for ${found}` })
 
-const copy = Effect.fnUntraced(function* (means: Means, rule: Rule, jobs: number, action: Copy) {
-  const { state } = means
+const copy = Effect.fnUntraced(function* (means: Doing, rule: Rule, action: Copy) {
+  const { inTurn, jobs, state } = means
   const source = yield* placeOf(means, action.source)
   const { repository, tag } = yield* placeOf(means, action.target)
   const at = yield* Clock.currentTimeMillis
@@ -53,6 +81,9 @@ const copy = Effect.fnUntraced(function* (means: Means, rule: Rule, jobs: number
   // Looked at last of all, since a copy may take long.
   const target: ContentStore.Target<SyncError> = {
     ...repository,
+    // Tags that are copied at once often share content: who comes later finds it there.
+    pushBlob: (descriptor, content, options) =>
+      inTurn(`${repository.label} ${descriptor.digest}`, repository.pushBlob(descriptor, content, options)),
     pushManifest: (manifest, options) => {
       const push = repository.pushManifest(manifest, options)
       return options?.tags?.includes(tag) === true ? Effect.zipRight(makeWay(manifest), push) : push
@@ -87,10 +118,10 @@ const remove = Effect.fnUntraced(function* (means: Means, action: Delete) {
 })
 
 /** @internal */
-export const perform = (means: Means, rule: Rule, jobs: number, action: Action): Effect.Effect<Outcome, SyncError> => {
+export const perform = (means: Doing, rule: Rule, action: Action): Effect.Effect<Outcome, SyncError> => {
   switch (action._tag) {
     case "Copy":
-      return copy(means, rule, jobs, action)
+      return copy(means, rule, action)
     case "Delete":
       return remove(means, action)
     case "Unchanged":

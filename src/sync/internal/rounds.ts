@@ -36,7 +36,8 @@ const done = (sum: Summary, action: Action, { bytes, changed }: Performer.Outcom
 
 /** @internal */
 export const make = (options: Options): ((rule: Rule) => Effect.Effect<Round>) => {
-  const { actions, drain, jobs, retry, state, tell } = options
+  const { actions, drain, retry, state, tell } = options
+  const doing: Performer.Doing = { ...options, inTurn: Performer.turns() }
   const telling = (event: (at: number) => Event) => Effect.flatMap(Clock.currentTimeMillis, (at) => tell(event(at)))
 
   /** Never fails: how it ended goes into `tally`. */
@@ -48,7 +49,7 @@ export const make = (options: Options): ((rule: Rule) => Effect.Effect<Round>) =
       const attempt = Effect.suspend(() => {
         const error = last
         const again = error === undefined ? Effect.void : telling((at) => ({ _tag: "Retried", action, at, error, attempts }))
-        return Effect.zipRight(again, Performer.perform(options, rule, jobs, action))
+        return Effect.zipRight(again, Performer.perform(doing, rule, action))
       }).pipe(
         Effect.tapError((error) =>
           Effect.sync(() => {
