@@ -109,7 +109,12 @@ const PlatformText = checked("Platform", (text) =>
   })
 )
 
-const CronText = checked("Cron", (text) => (Either.isRight(Cron.parse(text)) ? undefined : "no cron expression"))
+const CronText = checked("Cron", (text) => {
+  const cron = Cron.parse(text)
+  if (Either.isLeft(cron)) return "no cron expression"
+  // The 30th of February is one, and `Cron.next` throws then.
+  return leftReason(Either.try({ try: () => Cron.next(cron.right), catch: () => ({ message: "a time that never comes" }) }))
+})
 
 const IntervalText = checked("Interval", (text) =>
   Option.match(Duration.decodeUnknown(text), {

@@ -69,6 +69,7 @@ describe("SyncConfig", () => {
     ["no time at all", { every: "soon" }],
     ["all the time", { every: "10 millis" }],
     ["no cron expression", { cron: "every day" }],
+    ["a time that never comes", { cron: "0 0 30 2 *" }],
     ["a range of no versions", { tags: { semver: "newest" } }],
     ["no regular expression", { tags: { regex: "(" } }],
     ["less than no tags", { tags: { latest: -1 } }],
