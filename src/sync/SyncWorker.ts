@@ -48,8 +48,8 @@ export type {
 } from "./internal/performer.ts"
 
 /**
- * - `rules`: rules that may be at work at once, default 2
- * - `actions`: copies and deletions of one rule that may be at work at once, default 4
+ * - `rules`: rules that may be at work at once, at least one, default 2
+ * - `actions`: copies and deletions of one rule that may be at work at once, at least one, default 4
  * - `jobs`: pieces of content that one copy may move at once, default 8
  * - `retry`: when an action that failed is tried again, if its failure may pass; three times by default, after 5, 10 and 20 seconds. Single
  *   requests are retried before that, by `RetryPolicy`
@@ -93,6 +93,19 @@ const defaultJobs = 8
 
 const eventsKept = 4096
 
+/** The timers of a platform go no further than 24 days, and a wait that is longer would never end. */
+const longestSleep = Duration.days(1)
+
+const sleepUntil = (atMillis: number): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    atMillis <= now
+      ? Effect.void
+      : Effect.zipRight(
+          Effect.sleep(Duration.min(Duration.millis(atMillis - now), longestSleep)),
+          Effect.suspend(() => sleepUntil(atMillis))
+        )
+  )
+
 /** How long after its last round a rule has to wait. */
 const waitOf = ({ cron, every }: SyncConfig.Rule, nowMillis: number): Duration.Duration => {
   const parsed = cron === undefined ? Option.none<Cron.Cron>() : Either.getRight(Cron.parse(cron))
@@ -132,23 +145,25 @@ export const make: (
       drain: options.drain ?? Duration.seconds(25),
       tell: (event) => PubSub.publish(pubsub, event)
     })
-    const permits = yield* Effect.makeSemaphore(options.rules ?? 2)
-    const running = new Set<string>()
+    const permits = yield* Effect.makeSemaphore(Math.max(1, options.rules ?? 2))
+    /** How many rounds: one may be asked for while another goes on, and is passed over then. */
+    const running = new Map<string, number>()
+    const count = (name: string, by: number) => Effect.sync(() => running.set(name, (running.get(name) ?? 0) + by))
     const last = new Map<string, Round>()
 
     const one = (rule: SyncConfig.Rule): Effect.Effect<Round> =>
       permits
         .withPermits(1)(
           Effect.acquireUseRelease(
-            Effect.sync(() => running.add(rule.name)),
+            count(rule.name, 1),
             () => rounds(rule),
-            () => Effect.sync(() => running.delete(rule.name))
+            () => count(rule.name, -1)
           )
         )
         .pipe(Effect.tap((round) => Effect.sync(() => last.set(rule.name, round))))
 
     const turns = Effect.fnUntraced(function* (rule: SyncConfig.Rule) {
-      const wait = Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sleep(waitOf(rule, now)))
+      const wait = Effect.flatMap(Clock.currentTimeMillis, (now) => sleepUntil(now + Duration.toMillis(waitOf(rule, now))))
       if (rule.cron !== undefined) yield* wait
       return yield* Effect.forever(Effect.zipRight(one(rule), wait))
     })
@@ -163,7 +178,7 @@ export const make: (
       serve: Effect.zipRight(Effect.forEach(config.rules, turns, { concurrency: "unbounded", discard: true }), Effect.never),
       events: Stream.fromPubSub(pubsub),
       health: Effect.sync(() =>
-        config.rules.map(({ name }) => ({ rule: name, running: running.has(name), last: Option.fromNullable(last.get(name)) }))
+        config.rules.map(({ name }) => ({ rule: name, running: (running.get(name) ?? 0) > 0, last: Option.fromNullable(last.get(name)) }))
       )
     }
     return worker

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertSome, deepStrictEqual } from "@effect/vitest/utils"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -32,6 +34,8 @@ const sums = ({ failures, summary: { bytes: _, ...counts } }: SyncWorker.Round) 
   ...counts,
   failures: failures.map(({ error, place }) => `${place} ${error._tag}`)
 })
+
+const slowBlobs = Rounds.layer({ rules: [{ match: { method: "PUT", path: /blobs/ }, fault: Fault.delay("5 seconds") }] })
 
 const nothing = { copied: 0, unchanged: 0, deleted: 0, failed: 0, failures: [] }
 
@@ -197,8 +201,6 @@ describe("a round", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
-  const slowBlobs = Rounds.layer({ rules: [{ match: { method: "PUT", path: /blobs/ }, fault: Fault.delay("5 seconds") }] })
-
   it.effect("does not write over a tag that somebody else has moved, or made, while its content was on its way", () =>
     Effect.gen(function* () {
       const target = yield* Rounds.at("target.test")
@@ -330,6 +332,37 @@ describe("a worker", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
+  it.scoped("waits longer than a timer can", () =>
+    Effect.gen(function* () {
+      yield* seed("v1")
+      const worker = yield* SyncWorker.make(Rounds.configOf(ruleOf({ every: "60 days" })))
+      const sleeps: Array<number> = []
+      const clock = yield* Effect.clock
+      const watched: Clock.Clock = {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeNanos: clock.currentTimeNanos,
+        sleep: (duration) =>
+          Effect.zipRight(
+            Effect.sync(() => sleeps.push(Duration.toMillis(duration))),
+            clock.sleep(duration)
+          )
+      }
+      yield* Effect.forkScoped(Effect.withClock(worker.serve, watched))
+      const rounds = Rounds.at("source.test").pipe(Effect.flatMap((registry) => registry.requestCounts))
+      yield* eventually(Effect.map(worker.health, ([rule]) => Option.isSome(rule?.last ?? Option.none())))
+      for (let day = 0; day < 60; day++) {
+        assert.strictEqual((yield* rounds)["GET tags"], 1)
+        yield* eventually(Effect.sync(() => sleeps.length > day))
+        yield* TestClock.adjust("1 day")
+      }
+      yield* eventually(Effect.map(rounds, (counts) => counts["GET tags"] === 2))
+      assert.isBelow(Math.max(...sleeps), 2 ** 31)
+    }).pipe(Effect.provide(Rounds.layer()))
+  )
+
   it.scoped("leaves a rule to another worker that is at it", () =>
     Effect.gen(function* () {
       yield* seed("v1")
@@ -346,6 +379,22 @@ describe("a worker", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
+  it.scoped("is running while a round is, although another one was passed over, and whatever it was told may be at once", () =>
+    Effect.gen(function* () {
+      yield* seed("v1")
+      const target = yield* Rounds.at("target.test")
+      const worker = yield* SyncWorker.make(Rounds.configOf(ruleOf()), { rules: 2, actions: 0 })
+      const isRunning = Effect.map(worker.health, (rules) => rules.map(({ running }) => running))
+      const first = yield* Effect.fork(worker.round())
+      yield* eventually(Effect.map(target.requestCounts, (counts) => (counts["POST upload"] ?? 0) > 0))
+      assert.deepStrictEqual((yield* worker.round())[0]?.passed, true)
+      assert.deepStrictEqual(yield* isRunning, [true])
+      yield* throughTime(Fiber.join(first))
+      assert.deepStrictEqual(yield* isRunning, [false])
+      assertSome(yield* throughTime(Effect.timeoutOption(Effect.asVoid(round(ruleOf(), { rules: 0 })), "1 hour")), undefined)
+    }).pipe(Effect.provide(slowBlobs))
+  )
+
   /** One slow copy is under way when the round is stopped; gives the tags that are there afterwards. */
   const stopped = (options: SyncWorker.Options) =>
     Effect.gen(function* () {
@@ -355,7 +404,7 @@ describe("a worker", () => {
       yield* eventually(Effect.map(target.requestCounts, (counts) => (counts["POST upload"] ?? 0) > 0))
       yield* throughTime(Fiber.interrupt(running))
       return yield* tags("target.test", "mirror/app")
-    }).pipe(Effect.provide(Rounds.layer({ rules: [{ match: { method: "PUT", path: /blobs/ }, fault: Fault.delay("5 seconds") }] })))
+    }).pipe(Effect.provide(slowBlobs))
 
   it.effect("lets what is under way come to its end when it is stopped, and begins nothing else", () =>
     Effect.gen(function* () {
