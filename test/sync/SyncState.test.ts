@@ -97,6 +97,24 @@ describe("state in a folder", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
+  it.scoped("is not taken over from one that is interrupted and has not come to its end", () =>
+    Effect.gen(function* () {
+      const { another, one } = yield* workers
+      const begun = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const draining = Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never).pipe(
+        Effect.onInterrupt(() => Deferred.await(ended))
+      )
+      const first = yield* Effect.fork(one.alone("app", draining))
+      yield* throughTime(Deferred.await(begun))
+      const stopping = yield* Effect.fork(Fiber.interrupt(first))
+      assertNone(yield* throughTime(another.alone("app", Effect.void)))
+      yield* Deferred.succeed(ended, undefined)
+      yield* throughTime(Fiber.join(stopping))
+      assertSome(yield* throughTime(another.alone("app", Effect.void)), undefined)
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.scoped("takes over from one that was killed, and takes what cannot be read for what is not there", () =>
     Effect.gen(function* () {
       const { another, fs, one, path } = yield* workers

@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -120,16 +121,17 @@ export const make = (fs: FileSystem.FileSystem, { expiry, file, label, timeout }
       Effect.schedule(Schedule.spaced(Duration.millis(expiryMillis / 4)))
     )
 
+  /** Also while what was interrupted comes to its end. */
+  const alive = <A, E, R>(owner: string, use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.acquireUseRelease(Effect.forkDaemon(Effect.interruptible(heartbeat(owner))), () => use, Fiber.interrupt)
+
   const runIfFree: TryLock["runIfFree"] = (use) =>
     Effect.suspend(() => {
       const owner = globalThis.crypto.randomUUID()
       return Effect.acquireUseRelease(
         // Waiting can be interrupted. What an interrupted attempt may have created is released all the same.
         Effect.interruptible(acquire(owner)).pipe(Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : release(owner)))),
-        (acquired) =>
-          acquired
-            ? Effect.asSome(Effect.raceFirst(use(isOwner(owner)), Effect.zipRight(heartbeat(owner), Effect.never)))
-            : Effect.succeedNone,
+        (acquired) => (acquired ? Effect.asSome(alive(owner, use(isOwner(owner)))) : Effect.succeedNone),
         () => release(owner)
       )
     })
