@@ -82,7 +82,7 @@ export type Tags = typeof Tags.Type
 
 /**
  * Whether tags that are no longer selected are deleted at the targets, and how many at the most in one run: both `maxDelete` (10) and
- * `maxPercent` (25) of the tags that are there. If there are more to delete, none is. `foreign`: tags that this worker did not write as well,
+ * `maxPercent` (25) of the tags that are there. If there are more to delete, none is. `foreign`: tags that this rule did not write as well,
  * default no.
  *
  * @since 0.1.0
