@@ -11,9 +11,9 @@ const failed = Metric.counter("tags_failed", { incremental: true })
 
 const mirrorTag = (source: RemoteRepository.RemoteRepository, target: RemoteRepository.RemoteRepository, tag: string) =>
   Effect.gen(function* () {
-    // One HEAD for each side when nothing has changed.
-    const { bytes, descriptor, unchanged } = yield* Copy.copy(source, tag, target, { referrers: true })
-    if (unchanged) return
+    // When nothing has changed: one HEAD for each side, and a look for what refers to it.
+    const { bytes, descriptor, manifests } = yield* Copy.copy(source, tag, target, { referrers: true })
+    if (manifests === 0) return
     yield* Metric.increment(copied)
     yield* Effect.logInfo("copied").pipe(Effect.annotateLogs({ digest: descriptor.digest, bytes }))
   }).pipe(
