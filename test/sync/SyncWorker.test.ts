@@ -106,6 +106,16 @@ describe("a round", () => {
     }).pipe(Effect.provide(Rounds.layer()))
   )
 
+  it.effect("ends with a defect of an action, which is neither done nor failed", () =>
+    Effect.gen(function* () {
+      for (const [index, tag] of ["v1", "v2"].entries()) yield* seed(tag, { seed: index })
+      const state = yield* SyncState.SyncState
+      const broken = SyncState.SyncState.of({ ...state, remember: () => Effect.dieMessage("a store with a bug") })
+      const exit = yield* Effect.exit(Effect.provideService(round(ruleOf()), SyncState.SyncState, broken))
+      assert.include(String(exit), "a store with a bug")
+    }).pipe(Effect.provide(Rounds.layer()))
+  )
+
   it.effect("does not ask the source for an immutable tag that is there, and leaves it", () =>
     Effect.gen(function* () {
       const first = yield* seed("v1.0")

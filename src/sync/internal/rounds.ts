@@ -1,4 +1,5 @@
 /** Rounds of rules: what is planned is carried out, so much at once, and told. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -78,10 +79,16 @@ export const make = (options: Options): ((rule: Rule) => Effect.Effect<Round>) =
       // Before the set interrupts them: those that are under way may come to their end.
       yield* Effect.addFinalizer(() => Effect.timeoutOption(Effect.interruptible(FiberSet.awaitEmpty(running)), drain))
       const permits = yield* Effect.makeSemaphore(Math.max(1, actions))
+      const defects: Array<Cause.Cause<never>> = []
+      const performed = (action: Action) =>
+        Effect.tapErrorCause(perform(rule, action, tally), (cause) => Effect.sync(() => Cause.isDie(cause) && defects.push(cause)))
       yield* Stream.runForEach(Planner.plan(options, rule), (action) =>
-        Effect.zipRight(permits.take(1), FiberSet.run(running, Effect.ensuring(perform(rule, action, tally), permits.release(1))))
+        Effect.zipRight(permits.take(1), FiberSet.run(running, Effect.ensuring(performed(action), permits.release(1))))
       )
       yield* FiberSet.awaitEmpty(running)
+      // A defect of an action is one of the round: it was neither done nor did it fail.
+      const [defect] = defects
+      if (defect !== undefined) yield* Effect.failCause(defect)
     }).pipe(Effect.scoped)
 
   return Effect.fn("SyncWorker.round")(function* (rule: Rule) {
