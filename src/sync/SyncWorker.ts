@@ -109,7 +109,7 @@ const sleepUntil = (atMillis: number): Effect.Effect<void> =>
 /** How long after its last round a rule has to wait. */
 const waitOf = ({ cron, every }: SyncConfig.Rule, nowMillis: number): Duration.Duration => {
   const parsed = cron === undefined ? Option.none<Cron.Cron>() : Either.getRight(Cron.parse(cron))
-  if (Option.isSome(parsed)) return Duration.millis(Cron.next(parsed.value, new Date(nowMillis)).getTime() - nowMillis)
+  if (Option.isSome(parsed)) return Duration.millis(Cron.next(parsed.value, nowMillis).getTime() - nowMillis)
   return every === undefined ? defaultInterval : Option.getOrElse(Duration.decodeUnknown(every), () => defaultInterval)
 }
 
