@@ -18,6 +18,7 @@ import type * as RegistryClient from "../client/RegistryClient.ts"
 import * as DockerHub from "./DockerHub.ts"
 import * as EngineConfig from "./EngineConfig.ts"
 import * as EngineEndpoints from "./EngineEndpoints.ts"
+import * as NamedWire from "./internal/namedWire.ts"
 import * as V2Endpoint from "./internal/v2Endpoint.ts"
 import * as V1Endpoint from "./V1Endpoint.ts"
 import * as V1Session from "./V1Session.ts"
@@ -76,7 +77,7 @@ const byV2 = (endpoint: EngineEndpoints.Endpoint, { clientId, credentials, userA
   })
 
 const byV1 = (endpoint: EngineEndpoints.Endpoint, { credentials, userAgent }: Options): Attempt =>
-  V1Session.login(V1Endpoint.fromEndpoint(endpoint), credentials, { ...V2Endpoint.patience, userAgent }).pipe(
+  V1Session.login(V1Endpoint.fromEndpoint(endpoint), credentials, { ...NamedWire.patience, userAgent }).pipe(
     Effect.as({ endpoint, credentials }),
     Effect.mapError((error): Failure => ({ error, final: error._tag === "LoginRefused" }))
   )

@@ -18,6 +18,7 @@ import { sanitizeUrl } from "../model/internal/sanitize.ts"
 import type { TransportFailure } from "../transport/RegistryTransport.ts"
 import * as DockerHub from "./DockerHub.ts"
 import * as EngineConfig from "./EngineConfig.ts"
+import * as NamedWire from "./internal/namedWire.ts"
 import * as V2Endpoint from "./internal/v2Endpoint.ts"
 import * as V1Endpoint from "./V1Endpoint.ts"
 import * as V1Session from "./V1Session.ts"
@@ -120,7 +121,7 @@ export const search: (text: string, options?: Options) => Effect.Effect<V1Sessio
   Effect.fn("Search.search")(function* (text: string, options: Options = {}) {
     const { index: name, term } = yield* parse(text)
     const index = yield* EngineConfig.indexInfo(options.config ?? EngineConfig.empty, name)
-    const wire = { ...V2Endpoint.patience, userAgent: options.userAgent, headers: options.headers }
+    const wire = { ...NamedWire.patience, userAgent: options.userAgent, headers: options.headers }
     const { endpoint, ping } = yield* V1Endpoint.connect(index, wire)
     const credentials = yield* credentialsFor(endpoint, index.name, options)
     const session = yield* V1Session.make({ ...wire, endpoint, ping, credentials })

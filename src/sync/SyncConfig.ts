@@ -134,20 +134,30 @@ const SourceText = checked("Source", (text) => leftReason(RuleText.readSource(te
 
 const TargetText = checked("Target", (text) => leftReason(RuleText.readTarget(text)))
 
-/** What cannot be seen in one member alone. */
-const ruleProblem = (rule: { readonly source: string; readonly targets: ReadonlyArray<string> } & RuleMembers): string | undefined => {
-  const star = rule.source.endsWith("/*")
-  if (rule.targets.some((target) => target.endsWith("/*") !== star)) return "either the source and all targets end in /*, or none"
-  if (rule.repositories !== undefined && !star) return "repositories are for a source that ends in /*"
-  if (rule.every !== undefined && rule.cron !== undefined) return "every and cron are two ways to say the same"
-  if (new Set(rule.targets).size !== rule.targets.length) return "a target is there twice"
-  return undefined
-}
+const Members = Schema.Struct({
+  name: RuleName,
+  source: SourceText,
+  targets: Schema.NonEmptyArray(TargetText),
+  repositories: Schema.optional(Schema.Array(Schema.NonEmptyString)),
+  tags: Schema.optional(Tags),
+  platforms: Schema.optional(Schema.NonEmptyArray(PlatformText)),
+  referrers: Schema.optional(Schema.Boolean),
+  digestTags: Schema.optional(Schema.Boolean),
+  require: Schema.optional(Schema.Array(Schema.NonEmptyString)),
+  immutable: Schema.optional(Glob),
+  backup: Schema.optional(BackupText),
+  prune: Schema.optional(Prune),
+  every: Schema.optional(IntervalText),
+  cron: Schema.optional(CronText)
+})
 
-interface RuleMembers {
-  readonly repositories?: ReadonlyArray<string> | undefined
-  readonly every?: string | undefined
-  readonly cron?: string | undefined
+/** What cannot be seen in one member alone. */
+const ruleProblem = ({ cron, every, repositories, source, targets }: typeof Members.Type): string | undefined => {
+  const star = source.endsWith("/*")
+  if (targets.some((target) => target.endsWith("/*") !== star)) return "either the source and all targets end in /*, or none"
+  if (repositories !== undefined && !star) return "repositories are for a source that ends in /*"
+  if (every !== undefined && cron !== undefined) return "every and cron are two ways to say the same"
+  return new Set(targets).size === targets.length ? undefined : "a target is there twice"
 }
 
 /**
@@ -170,22 +180,7 @@ interface RuleMembers {
  *
  * @since 0.1.0
  */
-export const Rule = Schema.Struct({
-  name: RuleName,
-  source: SourceText,
-  targets: Schema.NonEmptyArray(TargetText),
-  repositories: Schema.optional(Schema.Array(Schema.NonEmptyString)),
-  tags: Schema.optional(Tags),
-  platforms: Schema.optional(Schema.NonEmptyArray(PlatformText)),
-  referrers: Schema.optional(Schema.Boolean),
-  digestTags: Schema.optional(Schema.Boolean),
-  require: Schema.optional(Schema.Array(Schema.NonEmptyString)),
-  immutable: Schema.optional(Glob),
-  backup: Schema.optional(BackupText),
-  prune: Schema.optional(Prune),
-  every: Schema.optional(IntervalText),
-  cron: Schema.optional(CronText)
-}).pipe(
+export const Rule = Members.pipe(
   Schema.filter((rule) => ruleProblem(rule) ?? true),
   Schema.annotations({ identifier: "Rule" })
 )
@@ -210,15 +205,18 @@ export type Encoded = typeof SyncConfig.Encoded
 
 const decode = Schema.decodeUnknownEither(SyncConfig, { onExcessProperty: "error" })
 
-/** Reads what a program or a file says; a member that no rule has is an error. `source` names it in errors. @since 0.1.0 */
-export const make = (config: Encoded, source = "the configuration"): Either.Either<SyncConfig, InvalidSyncConfig> =>
-  Either.mapLeft(decode(config), (error) => new InvalidSyncConfig({ source, reason: parseReason(error) }))
+const invalid = (source: string, reason: string) => new InvalidSyncConfig({ source, reason })
 
-/** Reads JSON. @since 0.1.0 */
+const read = (config: unknown, source: string): Either.Either<SyncConfig, InvalidSyncConfig> =>
+  Either.mapLeft(decode(config), (error) => invalid(source, parseReason(error)))
+
+/** Reads what a program says; a member that no rule has is an error. `source` names it in errors. @since 0.1.0 */
+export const make = (config: Encoded, source = "the configuration"): Either.Either<SyncConfig, InvalidSyncConfig> => read(config, source)
+
+/** Reads JSON as {@link make} does. @since 0.1.0 */
 export const parse = (text: string, source = "the configuration"): Either.Either<SyncConfig, InvalidSyncConfig> => {
   const json = parseJson(text.replace(/^\ufeff/, ""))
-  if (Either.isLeft(json)) return Either.left(new InvalidSyncConfig({ source, reason: "it is not JSON" }))
-  return Either.mapLeft(decode(json.right), (error) => new InvalidSyncConfig({ source, reason: parseReason(error) }))
+  return Either.isLeft(json) ? Either.left(invalid(source, "it is not JSON")) : read(json.right, source)
 }
 
 const limitBytes = 16 * 1024 * 1024

@@ -1,5 +1,5 @@
 /**
- * What a worker remembers between its rounds, and what workers share: what they have put where, how each rule ended last, and whose turn it is.
+ * What a worker remembers between its rounds, and what workers share: what they have put where, and whose turn it is.
  *
  * It saves questions and tells a worker's own tags from others'. It is never believed about what a target has, holds no credentials and no
  * signed address, and may be deleted at any time: then everything is asked for again, and nothing is pruned that was written before.

@@ -18,7 +18,7 @@ import type * as Challenge from "../auth/Challenge.ts"
 import type { AuthFailure as TransportFailure } from "../auth/internal/authenticator.ts"
 import * as Keychain from "../auth/Keychain.ts"
 import * as TokenCache from "../auth/TokenCache.ts"
-import { defaultUserAgent } from "../http/internal/Wire.ts"
+import * as Wire from "../http/internal/Wire.ts"
 import type { Warning } from "../http/internal/warnings.ts"
 import type { TransportRequest, TransportResponse } from "./internal/message.ts"
 import * as internal from "./internal/transport.ts"
@@ -120,8 +120,7 @@ export interface Options {
 }
 
 /** A client that is used as it is may name itself. */
-const userAgentOf = (own: string | undefined, unwrapped: boolean): string | undefined =>
-  unwrapped ? (own ?? "") : own === undefined ? undefined : `${own} ${defaultUserAgent}`
+const userAgentOf = (own: string | undefined, unwrapped: boolean): string | undefined => (unwrapped ? (own ?? "") : Wire.userAgentOf(own))
 
 const build = (options: Options, unwrapped: boolean) =>
   Effect.gen(function* () {

@@ -25,6 +25,7 @@ import * as Images from "../integration/Images.ts"
 import * as Certificates from "../support/Certificates.ts"
 import * as DirImage from "../support/DirImage.ts"
 import * as DockerRegistry from "../support/DockerRegistry.ts"
+import { turn } from "../support/Eventually.ts"
 import * as Folder from "../support/Folder.ts"
 import * as LocalServer from "../support/LocalServer.ts"
 import * as Program from "../support/Program.ts"
@@ -373,10 +374,7 @@ describe("NodeRegistry with EngineHosts", () => {
       assert.include((yield* Effect.flip(ping(host))).message, "no name server answers")
       failure = null
       // What failed is closed a few turns of the event loop later.
-      yield* Effect.repeatN(
-        Effect.promise(() => new Promise(setImmediate)),
-        20
-      )
+      yield* Effect.repeatN(turn, 20)
       assert.strictEqual((yield* ping(host)).scheme, "https")
     })
   )

@@ -4,11 +4,11 @@ import * as Redacted from "effect/Redacted"
 import * as Credentials from "../../auth/Credentials.ts"
 import { secretsOf } from "../../auth/internal/secrets.ts"
 import { sanitizeBounded } from "../../model/internal/sanitize.ts"
+import { bodyPatience } from "./namedWire.ts"
 import { authorityOf } from "./v1Address.ts"
 import { LoginRefused } from "./v1Errors.ts"
 import type { Unanswered } from "./v1Exchange.ts"
 import * as V1Wire from "./v1Wire.ts"
-import { bodyPatience } from "./v2Endpoint.ts"
 
 const bodyLimitBytes = 64 * 1024
 const maxSaid = 2048

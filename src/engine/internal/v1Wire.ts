@@ -1,11 +1,10 @@
-import * as HttpClient from "@effect/platform/HttpClient"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
-import * as Origin from "../../http/internal/origin.ts"
-import * as Wire from "../../http/internal/Wire.ts"
+import type * as AddressPolicy from "../../http/internal/addressPolicy.ts"
+import type * as Wire from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
 import * as Preparation from "../../transport/internal/preparation.ts"
+import * as NamedWire from "./namedWire.ts"
 import { areTrusted } from "./v1Trust.ts"
 
 /**
@@ -56,20 +55,8 @@ const prepared = (wire: Wire.Wire, hosts: Preparation.Preparation["Type"]): Pick
 }
 
 /** A wire over the client of the context; the host of the URL is one that the user named. @internal */
-export const open = Effect.fnUntraced(function* (url: string, options: Options) {
-  const { headers = {}, userAgent, ...rest } = options
-  const client = yield* HttpClient.HttpClient
-  const resolver = yield* AddressPolicy.NameResolver
-  const named = Origin.parse(url)
-  if (named !== undefined) resolver.trust?.(named.hostname)
-  const agent = userAgent === undefined ? undefined : `${userAgent} ${Wire.defaultUserAgent}`
-  const v1: V1Wire = {
-    wire: prepared(
-      Wire.make(client, { ...rest, userAgent: agent, sharesCredentials: areTrusted, resolver }),
-      yield* Preparation.Preparation
-    ),
-    resolver,
-    headers: lowerCase(headers)
-  }
+export const open = Effect.fnUntraced(function* (url: string, { headers = {}, ...options }: Options) {
+  const { resolver, wire } = yield* NamedWire.open(url, { ...options, sharesCredentials: areTrusted })
+  const v1: V1Wire = { wire: prepared(wire, yield* Preparation.Preparation), resolver, headers: lowerCase(headers) }
   return v1
 })

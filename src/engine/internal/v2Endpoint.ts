@@ -4,7 +4,6 @@
  *
  * @internal
  */
-import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -13,14 +12,14 @@ import type * as Credentials from "../../auth/Credentials.ts"
 import * as Authenticator from "../../auth/internal/authenticator.ts"
 import * as Keychain from "../../auth/Keychain.ts"
 import * as TokenCache from "../../auth/TokenCache.ts"
-import * as AddressPolicy from "../../http/internal/addressPolicy.ts"
 import * as Origin from "../../http/internal/origin.ts"
 import * as RetryAfter from "../../http/internal/retryAfter.ts"
-import * as Wire from "../../http/internal/Wire.ts"
+import type * as Wire from "../../http/internal/Wire.ts"
 import type { RequestContext } from "../../model/RegistryError.ts"
 import * as Message from "../../transport/internal/message.ts"
 import * as Ping from "../../transport/internal/ping.ts"
 import * as Preparation from "../../transport/internal/preparation.ts"
+import * as NamedWire from "./namedWire.ts"
 
 /** @internal */
 export interface Options {
@@ -56,21 +55,7 @@ export interface V2Endpoint {
 
 /** Whether a `Docker-Distribution-Api-Version` names `registry/2.0`, the kind in any case. */
 const announcesV2 = (header: string | undefined): boolean =>
-  (header ?? "").split(/[\s,]+/).some((version) => /^registry\/2\.0$/.test(version.replace(/^[^/]*/, (kind) => kind.toLowerCase())))
-
-/** 15 s until the answer's headers are there, as the engine has it. @internal */
-export const patience = { connectTimeout: "5 seconds", headersTimeout: "10 seconds" } as const
-
-/** What an answer says beside its headers is of use to errors only: one that takes longer to say it has said nothing. @internal */
-export const bodyPatience = "15 seconds"
-
-const wireTo = Effect.fnUntraced(function* ({ url, userAgent }: Options) {
-  const resolver = yield* AddressPolicy.NameResolver
-  const named = Origin.parse(url)
-  if (named !== undefined) resolver.trust?.(named.hostname)
-  const agent = userAgent === undefined ? undefined : `${userAgent} ${Wire.defaultUserAgent}`
-  return { resolver, wire: Wire.make(yield* HttpClient.HttpClient, { ...patience, userAgent: agent, resolver }) }
-})
+  (header ?? "").split(/[\s,]+/).some((version) => /^registry\/2\.0$/i.test(version))
 
 const contextOf = ({ registry }: Options, operation: string, origin: string): RequestContext => ({
   registry,
@@ -89,7 +74,7 @@ const get = Effect.fnUntraced(function* (
   const headers = Option.match(authorization, { onNone: () => ({}), onSome: (value) => ({ authorization: Redacted.value(value) }) })
   const response = yield* wire.send({ method: "GET", url: context.url, headers, context })
   const heard: Message.Heard = {
-    response: yield* Message.buffered(response, bodyPatience),
+    response: yield* Message.buffered(response, NamedWire.bodyPatience),
     context,
     authorizations: Option.toArray(authorization),
     retryAfter: yield* RetryAfter.of(response.headers),
@@ -101,7 +86,7 @@ const get = Effect.fnUntraced(function* (
 /** With `offline` token services are asked for a refresh token as well. @internal */
 export const ping = Effect.fnUntraced(function* (options: Options, offline: boolean) {
   const { clientId, credentials, registry } = options
-  const { resolver, wire } = yield* wireTo(options)
+  const { resolver, wire } = yield* NamedWire.open(options.url, { ...NamedWire.patience, userAgent: options.userAgent })
   const named = options.url.replace(/\/$/, "")
   const first = contextOf(options, "ping", named)
   yield* Preparation.prepare(yield* Preparation.Preparation, registry, first)

@@ -107,6 +107,10 @@ export interface Wire {
 
 /** @internal */
 export const defaultUserAgent = `effect-oci/${version}`
+
+/** A name of one's own goes in front of the library's. @internal */
+export const userAgentOf = (own: string | undefined): string | undefined => (own === undefined ? undefined : `${own} ${defaultUserAgent}`)
+
 const defaultMaxRedirects = 10
 const defaultConnectTimeout = Duration.seconds(30)
 const defaultIdleTimeout = Duration.minutes(1)

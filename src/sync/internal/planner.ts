@@ -204,8 +204,8 @@ const unwanted = Effect.fnUntraced(function* (
   // A repository may come to be by the first tag of this very round.
   const there = Stream.catchTag(target.tags, "NameUnknown", () => Stream.empty)
   const listed = Array.from(yield* Stream.runCollect(there))
-  const isOurs = (tag: string) => rule.backup === undefined || !RuleText.isBackup(rule.backup, tag)
-  const candidates = listed.filter((tag) => !kept.has(tag) && !isCompanion(tag) && isOurs(tag))
+  const isBackup = (tag: string) => rule.backup !== undefined && RuleText.isBackup(rule.backup, tag)
+  const candidates = listed.filter((tag) => !kept.has(tag) && !isCompanion(tag) && !isBackup(tag))
   const found = yield* Effect.forEach(
     candidates,
     (tag) =>
