@@ -17,8 +17,8 @@ import * as Effect from "effect/Effect"
 import * as Order from "effect/Order"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { fromPlatform, isReason, storeError } from "../content/internal/localError.ts"
-import type { StoreError } from "../model/RegistryError.ts"
+import { fromPlatform, isReason } from "../content/internal/localError.ts"
+import * as TextFile from "../content/internal/textFile.ts"
 import type * as RegistryHosts from "../transport/RegistryHosts.ts"
 import { folderName } from "./internal/folderName.ts"
 
@@ -59,17 +59,7 @@ export const directoryFor = Effect.fn("CertsDirectory.directoryFor")(function* (
 
 const limitBytes = 1024 * 1024
 
-const readFile = (file: string): Effect.Effect<string, StoreError, FileSystem.FileSystem> =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) =>
-    fs.stat(file).pipe(
-      Effect.mapError(fromPlatform(file, "read")),
-      Effect.filterOrFail(
-        ({ size }) => size <= limitBytes,
-        () => storeError(file, "read", `it is larger than ${limitBytes} bytes`)
-      ),
-      Effect.zipRight(Effect.mapError(fs.readFileString(file), fromPlatform(file, "read")))
-    )
-  )
+const readFile = (file: string) => TextFile.read(file, "read", limitBytes)
 
 // A label that is followed by other text than base64 is none of a certificate (RFC 7468 §3).
 const certificates = (text: string): ReadonlyArray<string> =>

@@ -9,11 +9,10 @@
  *
  * @since 0.1.0
  */
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { fromPlatform, isReason, storeError } from "../content/internal/localError.ts"
+import * as TextFile from "../content/internal/textFile.ts"
 import { parseJson } from "../model/internal/json.ts"
 import { parseReason } from "../model/internal/parseReason.ts"
 import * as DockerHub from "./DockerHub.ts"
@@ -156,14 +155,12 @@ const limitBytes = 16 * 1024 * 1024
 
 /** Reads a `daemon.json`; one that does not exist is empty. At most 16 MiB. @since 0.1.0 */
 export const load = Effect.fn("EngineConfig.load")(function* (file: string) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.stat(file).pipe(
-    Effect.flatMap((info) => (info.size <= limitBytes ? Effect.asSome(fs.readFileString(file)) : Effect.succeedNone)),
-    Effect.catchIf(isReason("NotFound"), () => Effect.succeedSome("")),
-    Effect.mapError(fromPlatform(file, "load"))
+  const text = yield* Effect.catchIf(
+    TextFile.read(file, "load", limitBytes),
+    ({ missing }) => missing === true,
+    () => Effect.succeed("")
   )
-  if (text._tag === "None") return yield* storeError(file, "load", `it is larger than ${limitBytes} bytes`)
-  return yield* parse(text.value, file)
+  return yield* parse(text, file)
 })
 
 // --- asking ---

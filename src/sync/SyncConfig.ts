@@ -12,7 +12,6 @@
  *
  * @since 0.1.0
  */
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Cron from "effect/Cron"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,7 +19,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as TagSelection from "../client/TagSelection.ts"
-import { fromPlatform, storeError } from "../content/internal/localError.ts"
+import * as TextFile from "../content/internal/textFile.ts"
 import { parseJson } from "../model/internal/json.ts"
 import { parseReason } from "../model/internal/parseReason.ts"
 import * as Platform from "../model/Platform.ts"
@@ -223,9 +222,5 @@ const limitBytes = 16 * 1024 * 1024
 
 /** Reads a file of JSON of at most 16 MiB. @since 0.1.0 */
 export const load = Effect.fn("SyncConfig.load")(function* (file: string) {
-  const fs = yield* FileSystem.FileSystem
-  const failed = fromPlatform(file, "load")
-  const { size } = yield* Effect.mapError(fs.stat(file), failed)
-  if (size > limitBytes) return yield* storeError(file, "load", `it is larger than ${limitBytes} bytes`)
-  return yield* parse(yield* Effect.mapError(fs.readFileString(file), failed), file)
+  return yield* parse(yield* TextFile.read(file, "load", limitBytes), file)
 })
